@@ -1,0 +1,1 @@
+//! Data augmentation for burn: plans, fusion, and layers.

@@ -1,0 +1,1 @@
+//! Devices by feature flag, key and mode cells, tensor statistics and kernels.

@@ -1,0 +1,1 @@
+//! Training techniques for burn: normalisation, initialisation, schedules, augmentation and a trainer.

@@ -1,0 +1,1 @@
+//! Weight initialisers, fans and gains, and whole-model plans for burn.

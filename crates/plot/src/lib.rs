@@ -1,0 +1,1 @@
+//! Small SVG charts for schedules, signals and training curves.

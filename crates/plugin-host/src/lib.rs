@@ -1,0 +1,1 @@
+//! Loads, verifies and adapts firecraft plugins.

@@ -1,0 +1,1 @@
+//! The firecraft plugin ABI and the SDK for plugin authors.

@@ -1,0 +1,1 @@
+//! Specs by name, a self-describing value, and the open registry.

@@ -1,0 +1,1 @@
+//! The fit loop: callbacks, checkpoints, exact resume, reports.

@@ -1,0 +1,3 @@
+//! digits
+
+fn main() {}

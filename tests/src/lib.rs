@@ -1,0 +1,1 @@
+//! Golden references, end-to-end, resume and backend tests.
