@@ -5,6 +5,9 @@
 //! scalar code, any SIMD width and a port to another language give the same
 //! bits. Vectorised fills elsewhere are tested against these functions.
 
+// The coefficients keep the digits of their sources.
+#![allow(clippy::excessive_precision)]
+
 /// Uniform on `[0, 1)`: the upper 24 bits of `word` over 2²⁴.
 ///
 /// ```
