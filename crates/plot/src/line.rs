@@ -1,0 +1,641 @@
+//! Curves over updates, epochs or any other number.
+
+use crate::axis::{Axis, AxisOptions, Scale};
+use crate::canvas::{AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width};
+use crate::palette::{DASHES, PHASES, SERIES};
+
+/// One curve of a [`LineChart`], with its optional band.
+///
+/// ```
+/// use firecraft_plot::{LineChart, Series};
+/// let mean = Series::new("mean of 5 seeds", &[(0.0, 2.0), (1.0, 1.0)])
+///     .band(&[(0.0, 1.8, 2.2), (1.0, 0.9, 1.2)]);
+/// let svg = LineChart::new("Loss").curve(mean).to_svg();
+/// assert!(svg.contains("fill-opacity"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Series {
+    name: String,
+    points: Vec<(f64, f64)>,
+    band: Vec<(f64, f64, f64)>,
+    stepped: bool,
+    dots: bool,
+    dashed: bool,
+}
+
+impl Series {
+    /// A curve through `points` `(x, y)`, in their order. A point with a value
+    /// that is not finite interrupts the curve.
+    #[must_use]
+    pub fn new(name: impl Into<String>, points: &[(f64, f64)]) -> Self {
+        Self {
+            name: name.into(),
+            points: points.to_vec(),
+            band: Vec::new(),
+            stepped: false,
+            dots: false,
+            dashed: false,
+        }
+    }
+
+    /// Shades the region between `low` and `high` of `(x, low, high)` behind
+    /// the curve: mean ± spread, minimum to maximum.
+    #[must_use]
+    pub fn band(mut self, band: &[(f64, f64, f64)]) -> Self {
+        self.band = band.to_vec();
+        self
+    }
+
+    /// Holds each value until the next point, as a staircase schedule does.
+    #[must_use]
+    pub fn stepped(mut self) -> Self {
+        self.stepped = true;
+        self
+    }
+
+    /// Marks every point with a dot.
+    #[must_use]
+    pub fn with_dots(mut self) -> Self {
+        self.dots = true;
+        self
+    }
+
+    /// Draws the curve dashed, for a reference or a limit.
+    #[must_use]
+    pub fn dashed(mut self) -> Self {
+        self.dashed = true;
+        self
+    }
+
+    fn dash(&self, index: usize) -> &'static str {
+        let round = index / SERIES.len() + usize::from(self.dashed);
+        DASHES[round % DASHES.len()]
+    }
+}
+
+/// A line chart: several series over one x axis.
+///
+/// Limits follow the data; a chart whose values come near zero starts there.
+/// Without a finite point it says "no data". Long series are reduced to the
+/// extremes of each pixel column, so that spikes stay visible and files small.
+///
+/// ```
+/// use firecraft_plot::{LineChart, Scale};
+/// let svg = LineChart::new("Learning rate")
+///     .x_label("update")
+///     .y_label("learning rate")
+///     .y_scale(Scale::Log)
+///     .phase("warm-up", 0.0, 10.0)
+///     .phase("cosine", 10.0, 100.0)
+///     .series("lr", &[(0.0, 1e-4), (10.0, 1e-2), (100.0, 1e-5)])
+///     .to_svg();
+/// assert!(svg.contains("warm-up") && svg.contains(">0.001<"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct LineChart {
+    title: String,
+    x_label: String,
+    y_label: String,
+    x: AxisOptions,
+    y: AxisOptions,
+    size: (f64, f64),
+    series: Vec<Series>,
+    phases: Vec<(String, f64, f64)>,
+    markers: Vec<(String, f64)>,
+}
+
+impl LineChart {
+    /// An empty chart of 760 × 380 pixels.
+    #[must_use]
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            x_label: String::new(),
+            y_label: String::new(),
+            x: AxisOptions::default(),
+            y: AxisOptions {
+                pad: true,
+                ..AxisOptions::default()
+            },
+            size: (760.0, 380.0),
+            series: Vec::new(),
+            phases: Vec::new(),
+            markers: Vec::new(),
+        }
+    }
+
+    /// What the x axis counts, with its unit.
+    #[must_use]
+    pub fn x_label(mut self, label: impl Into<String>) -> Self {
+        self.x_label = label.into();
+        self
+    }
+
+    /// What the y axis measures, with its unit.
+    #[must_use]
+    pub fn y_label(mut self, label: impl Into<String>) -> Self {
+        self.y_label = label.into();
+        self
+    }
+
+    /// Scale of the x axis (default [`Scale::Linear`]).
+    #[must_use]
+    pub fn x_scale(mut self, scale: Scale) -> Self {
+        self.x.scale = scale;
+        self
+    }
+
+    /// Scale of the y axis (default [`Scale::Linear`]).
+    #[must_use]
+    pub fn y_scale(mut self, scale: Scale) -> Self {
+        self.y.scale = scale;
+        self
+    }
+
+    /// Fixes the limits of the x axis; limits that the scale can't show are
+    /// ignored.
+    #[must_use]
+    pub fn x_limits(mut self, low: f64, high: f64) -> Self {
+        self.x.limits = Some((low, high));
+        self
+    }
+
+    /// Fixes the limits of the y axis; curves are cut there.
+    #[must_use]
+    pub fn y_limits(mut self, low: f64, high: f64) -> Self {
+        self.y.limits = Some((low, high));
+        self
+    }
+
+    /// Size in pixels, at least 200 × 120.
+    #[must_use]
+    pub fn size(mut self, width: u32, height: u32) -> Self {
+        self.size = (f64::from(width.max(200)), f64::from(height.max(120)));
+        self
+    }
+
+    /// Adds a curve through `points` `(x, y)`.
+    #[must_use]
+    pub fn series(self, name: impl Into<String>, points: &[(f64, f64)]) -> Self {
+        self.curve(Series::new(name, points))
+    }
+
+    /// Adds a curve with a style or a band of its own.
+    #[must_use]
+    pub fn curve(mut self, series: Series) -> Self {
+        self.series.push(series);
+        self
+    }
+
+    /// Shades the part of the x axis from `start` to `end` and names it.
+    #[must_use]
+    pub fn phase(mut self, name: impl Into<String>, start: f64, end: f64) -> Self {
+        self.phases
+            .push((name.into(), start.min(end), start.max(end)));
+        self
+    }
+
+    /// Marks `x` with a named vertical line, for a best epoch or a resume.
+    #[must_use]
+    pub fn marker(mut self, name: impl Into<String>, x: f64) -> Self {
+        self.markers.push((name.into(), x));
+        self
+    }
+
+    /// The chart as a complete SVG document.
+    #[must_use]
+    pub fn to_svg(&self) -> String {
+        let (width, height) = self.size;
+        let mut canvas = Canvas::new(&self.title, width, height);
+        canvas.title((14.0, 24.0), &fit_text(&self.title, 15.0, width - 28.0));
+        let mut top = 38.0 + self.legend(&mut canvas);
+        if !self.phases.is_empty() {
+            top += 16.0;
+        }
+        let bottom = height - if self.x_label.is_empty() { 28.0 } else { 46.0 };
+        let y = Axis::fit(
+            self.y_values(),
+            self.y,
+            ((bottom - top) / 48.0).clamp(2.0, 10.0) as usize,
+        );
+        let tick_width = y
+            .ticks
+            .iter()
+            .map(|t| text_width(&t.1, FONT))
+            .fold(20.0, f64::max);
+        let left = 14.0 + tick_width + 8.0 + if self.y_label.is_empty() { 0.0 } else { 18.0 };
+        let right = width - 22.0;
+        let whole = self.x_values().all(|x| !x.is_finite() || x.fract() == 0.0);
+        let x = Axis::fit(
+            self.x_values(),
+            AxisOptions { whole, ..self.x },
+            ((right - left) / 80.0).clamp(2.0, 10.0) as usize,
+        );
+        let frame = Frame {
+            left,
+            right,
+            top,
+            bottom,
+            x,
+            y,
+        };
+
+        self.draw_phases(&mut canvas, &frame);
+        self.draw_axes(&mut canvas, &frame);
+        canvas.open_clip(
+            left - 4.0,
+            top - 4.0,
+            right - left + 8.0,
+            bottom - top + 8.0,
+        );
+        for (i, series) in self.series.iter().enumerate() {
+            draw_band(&mut canvas, &frame, series, i);
+        }
+        for (i, series) in self.series.iter().enumerate() {
+            draw_curve(&mut canvas, &frame, series, i);
+        }
+        canvas.close_clip();
+        self.draw_markers(&mut canvas, &frame);
+        if !self.has_points(&frame) {
+            let centre = ((left + right) / 2.0, (top + bottom) / 2.0);
+            canvas.text(centre, "no data", Anchor::Middle, DIM);
+        }
+        canvas.finish()
+    }
+
+    fn x_values(&self) -> impl Iterator<Item = f64> {
+        let points = self.series.iter().flat_map(|s| {
+            s.points
+                .iter()
+                .map(|p| p.0)
+                .chain(s.band.iter().map(|b| b.0))
+        });
+        points.chain(self.phases.iter().flat_map(|p| [p.1, p.2]))
+    }
+
+    fn y_values(&self) -> impl Iterator<Item = f64> {
+        self.series.iter().flat_map(|s| {
+            s.points
+                .iter()
+                .map(|p| p.1)
+                .chain(s.band.iter().flat_map(|b| [b.1, b.2]))
+        })
+    }
+
+    fn has_points(&self, frame: &Frame) -> bool {
+        self.series
+            .iter()
+            .any(|s| s.points.iter().any(|&p| frame.place(p).is_some()))
+    }
+
+    /// Draws the legend under the title and returns its height.
+    fn legend(&self, canvas: &mut Canvas) -> f64 {
+        if self.series.len() < 2 {
+            return 0.0;
+        }
+        let (mut x, mut y) = (14.0, 44.0);
+        for (i, series) in self.series.iter().enumerate() {
+            let name = fit_text(&series.name, FONT, self.size.0 - 70.0);
+            let width = 32.0 + text_width(&name, FONT) + 16.0;
+            if x > 14.0 && x + width > self.size.0 {
+                (x, y) = (14.0, y + 18.0);
+            }
+            let stroke = stroke_class(i);
+            canvas.line(
+                (x, y - 4.0),
+                (x + 24.0, y - 4.0),
+                stroke.paint(),
+                2.5,
+                series.dash(i),
+            );
+            canvas.text((x + 31.0, y), &name, Anchor::Start, INK);
+            x += width;
+        }
+        y - 30.0
+    }
+
+    fn draw_phases(&self, canvas: &mut Canvas, frame: &Frame) {
+        for (i, (name, start, end)) in self.phases.iter().enumerate() {
+            let (Some(a), Some(b)) = (frame.x.position(*start), frame.x.position(*end)) else {
+                continue;
+            };
+            let (a, b) = (
+                frame.across(a.clamp(0.0, 1.0)),
+                frame.across(b.clamp(0.0, 1.0)),
+            );
+            let class = ["fc-p0", "fc-p1"][i % 2];
+            let fill = Paint {
+                class,
+                colour: PHASES[i % 2],
+            };
+            canvas.rect(
+                a,
+                frame.top - 18.0,
+                b - a,
+                frame.bottom - frame.top + 18.0,
+                fill,
+                1.0,
+            );
+            // A phase too narrow for a few letters stays unnamed.
+            if b - a >= 24.0 {
+                let label = fit_text(name, FONT, b - a - 4.0);
+                canvas.text(
+                    ((a + b) / 2.0, frame.top - 5.0),
+                    &label,
+                    Anchor::Middle,
+                    DIM,
+                );
+            }
+        }
+    }
+
+    fn draw_axes(&self, canvas: &mut Canvas, frame: &Frame) {
+        for (value, label) in &frame.y.ticks {
+            if let Some(position) = frame.y.position(*value) {
+                let y = frame.up(position);
+                canvas.line((frame.left, y), (frame.right, y), GRID, 1.0, "");
+                canvas.text((frame.left - 8.0, y + 4.0), label, Anchor::End, DIM);
+            }
+        }
+        for (value, label) in &frame.x.ticks {
+            if let Some(position) = frame.x.position(*value) {
+                let x = frame.across(position);
+                canvas.line((x, frame.bottom), (x, frame.bottom + 4.0), AXIS, 1.0, "");
+                canvas.text((x, frame.bottom + 18.0), label, Anchor::Middle, DIM);
+            }
+        }
+        canvas.path(
+            &[
+                (frame.left, frame.top),
+                (frame.left, frame.bottom),
+                (frame.right, frame.bottom),
+            ],
+            AXIS,
+            1.0,
+            "",
+        );
+        let middle = (
+            (frame.left + frame.right) / 2.0,
+            (frame.top + frame.bottom) / 2.0,
+        );
+        canvas.text(
+            (middle.0, frame.bottom + 37.0),
+            &self.x_label,
+            Anchor::Middle,
+            INK,
+        );
+        canvas.vertical_text((20.0, middle.1), &self.y_label, INK);
+    }
+
+    fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame) {
+        for (name, value) in &self.markers {
+            let Some(position) = frame.x.position(*value).filter(|p| (0.0..=1.0).contains(p))
+            else {
+                continue;
+            };
+            let x = frame.across(position);
+            canvas.line((x, frame.top), (x, frame.bottom), AXIS, 1.2, "3 3");
+            let (anchor, shift) = if position < 0.7 {
+                (Anchor::Start, 5.0)
+            } else {
+                (Anchor::End, -5.0)
+            };
+            canvas.text((x + shift, frame.top + 12.0), name, anchor, DIM);
+        }
+    }
+}
+
+/// The plot area and its axes.
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    x: Axis,
+    y: Axis,
+}
+
+impl Frame {
+    fn across(&self, position: f64) -> f64 {
+        self.left + position * (self.right - self.left)
+    }
+
+    fn up(&self, position: f64) -> f64 {
+        self.bottom - position * (self.bottom - self.top)
+    }
+
+    fn place(&self, (x, y): (f64, f64)) -> Option<(f64, f64)> {
+        Some((
+            self.across(self.x.position(x)?),
+            self.up(self.y.position(y)?),
+        ))
+    }
+}
+
+/// Class and colour of series number `index`.
+pub(crate) struct SeriesPaint {
+    class: String,
+    colour: &'static str,
+}
+
+impl SeriesPaint {
+    pub(crate) fn paint(&self) -> Paint<'_> {
+        Paint {
+            class: &self.class,
+            colour: self.colour,
+        }
+    }
+}
+
+pub(crate) fn stroke_class(index: usize) -> SeriesPaint {
+    let i = index % SERIES.len();
+    SeriesPaint {
+        class: format!("fc-s{i}"),
+        colour: SERIES[i],
+    }
+}
+
+pub(crate) fn fill_class(index: usize) -> SeriesPaint {
+    let i = index % SERIES.len();
+    SeriesPaint {
+        class: format!("fc-f{i}"),
+        colour: SERIES[i],
+    }
+}
+
+fn draw_band(canvas: &mut Canvas, frame: &Frame, series: &Series, index: usize) {
+    let fill = fill_class(index);
+    let placed = series
+        .band
+        .iter()
+        .map(|&(x, low, high)| Some((frame.place((x, low))?, frame.place((x, high))?)));
+    for run in runs(placed) {
+        let mut outline: Vec<_> = run.iter().map(|edges| edges.0).collect();
+        outline.extend(run.iter().rev().map(|edges| edges.1));
+        canvas.polygon(&outline, fill.paint(), 0.18);
+    }
+}
+
+fn draw_curve(canvas: &mut Canvas, frame: &Frame, series: &Series, index: usize) {
+    let (stroke, fill) = (stroke_class(index), fill_class(index));
+    for run in runs(series.points.iter().map(|&p| frame.place(p))) {
+        let reduced = reduce(&run);
+        let path = if series.stepped {
+            staircase(&reduced)
+        } else {
+            reduced
+        };
+        canvas.path(&path, stroke.paint(), 2.0, series.dash(index));
+        // A point between two gaps has no line to be seen by.
+        if series.dots || run.len() == 1 {
+            for &point in &run {
+                canvas.dot(point, 3.0, fill.paint());
+            }
+        }
+    }
+}
+
+/// Splits a sequence at its gaps.
+fn runs<T>(items: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
+    let mut runs = vec![Vec::new()];
+    for item in items {
+        match (item, runs.last_mut()) {
+            (Some(item), Some(run)) => run.push(item),
+            _ => runs.push(Vec::new()),
+        }
+    }
+    runs.retain(|run| !run.is_empty());
+    runs
+}
+
+fn staircase(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut path = Vec::with_capacity(points.len() * 2);
+    for &(x, y) in points {
+        if let Some(&(_, before)) = path.last() {
+            path.push((x, before));
+        }
+        path.push((x, y));
+    }
+    path
+}
+
+/// Keeps the first, lowest, highest and last point of each pixel column.
+fn reduce(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let ascending = points.windows(2).all(|pair| pair[0].0 <= pair[1].0);
+    let columns = match (points.first(), points.last()) {
+        (Some(first), Some(last)) => last.0 - first.0,
+        _ => 0.0,
+    };
+    if !ascending || (points.len() as f64) < 4.0 * columns.max(64.0) {
+        return points.to_vec();
+    }
+    let mut kept = Vec::new();
+    for column in points.chunk_by(|a, b| a.0.floor() == b.0.floor()) {
+        let extreme = |better: fn(f64, f64) -> bool| {
+            (1..column.len()).fold(0, |best, i| {
+                if better(column[i].1, column[best].1) {
+                    i
+                } else {
+                    best
+                }
+            })
+        };
+        let mut chosen = [
+            0,
+            extreme(|a, b| a < b),
+            extreme(|a, b| a > b),
+            column.len() - 1,
+        ];
+        chosen.sort_unstable();
+        kept.extend(chosen.chunk_by(|a, b| a == b).map(|same| column[same[0]]));
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn paths(svg: &str) -> usize {
+        svg.matches("class=\"fc-s0\"").count()
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_gaps() {
+        let points = [
+            (0.0, 1.0),
+            (1.0, 2.0),
+            (2.0, f64::NAN),
+            (3.0, 2.0),
+            (4.0, 1.0),
+        ];
+        assert_eq!(paths(&LineChart::new("t").series("a", &points).to_svg()), 2);
+    }
+
+    #[test]
+    fn a_lone_point_is_a_dot() {
+        let svg = LineChart::new("t")
+            .series("a", &[(0.0, 1.0), (1.0, f64::INFINITY)])
+            .to_svg();
+        assert_eq!((paths(&svg), svg.matches("<circle").count()), (0, 1));
+    }
+
+    #[test]
+    fn a_chart_without_data_says_so() {
+        assert!(LineChart::new("t").to_svg().contains("no data"));
+        let negative = LineChart::new("t")
+            .y_scale(Scale::Log)
+            .series("a", &[(0.0, -1.0), (1.0, 0.0)]);
+        assert!(negative.to_svg().contains("no data"));
+    }
+
+    #[test]
+    fn long_series_keep_their_spikes() {
+        let mut points: Vec<_> = (0..20_000).map(|i| (f64::from(i), 1.0)).collect();
+        points[7_777].1 = 9.0;
+        let svg = LineChart::new("t").series("loss", &points).to_svg();
+        assert!(svg.len() < 60_000, "{}", svg.len());
+        let peak = LineChart::new("t")
+            .series("loss", &[(0.0, 1.0), (7_777.0, 9.0), (19_999.0, 1.0)])
+            .to_svg();
+        let highest = |svg: &str| {
+            let start = svg.find("class=\"fc-s0\"").unwrap();
+            let data = svg[start..].split('"').nth(3).unwrap().to_owned();
+            data.split(['M', 'L'])
+                .filter_map(|p| p.split(' ').nth(1)?.parse::<f64>().ok())
+                .fold(f64::MAX, f64::min)
+        };
+        assert_eq!(highest(&svg), highest(&peak));
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let svg = LineChart::new("<t>")
+            .series("a&b", &[(0.0, 0.0)])
+            .series("c", &[])
+            .marker("<m>", 0.0)
+            .to_svg();
+        assert!(svg.contains("a&amp;b") && svg.contains("&lt;m&gt;") && !svg.contains("<m>"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_numbers_make_well_formed_coordinates(
+            points in proptest::collection::vec((any::<f64>(), any::<f64>()), 0..40),
+            log_x: bool, log_y: bool, limits in proptest::option::of((any::<f64>(), any::<f64>())),
+        ) {
+            let scale = |log| if log { Scale::Log } else { Scale::Linear };
+            let band: Vec<_> = points.iter().map(|p| (p.0, p.1, p.1 * 2.0)).collect();
+            let mut chart = LineChart::new("t").x_scale(scale(log_x)).y_scale(scale(log_y))
+                .phase("p", points.first().map_or(0.0, |p| p.0), 3.0)
+                .curve(Series::new("a", &points).band(&band).stepped());
+            if let Some((low, high)) = limits {
+                chart = chart.y_limits(low, high);
+            }
+            let svg = chart.to_svg();
+            prop_assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+            prop_assert_eq!(svg, chart.to_svg());
+        }
+    }
+}
