@@ -159,7 +159,7 @@ fn log_ticks(start: f64, end: f64, count: usize) -> Vec<(f64, String)> {
     let stride = (decades / count.max(1) as f64).ceil().max(1.0) as i32;
     let within: &[f64] = match decades {
         d if d < 1.2 => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
-        d if d < 3.2 && count > 4 => &[1.0, 2.0, 5.0],
+        d if d < 2.8 && count > 4 => &[1.0, 2.0, 5.0],
         _ => &[1.0],
     };
     let (first, last) = (start.floor() as i32, end.floor() as i32);

@@ -2,8 +2,8 @@
 
 use crate::axis::{Axis, AxisOptions, Scale};
 use crate::canvas::{AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, PEN, fit_text, text_width};
-use crate::line::{fill_class, stroke_class};
 use crate::number::format_number;
+use crate::palette::{fill_class, stroke_class};
 
 /// A chart of horizontal bars, one row per category, several series per row.
 ///

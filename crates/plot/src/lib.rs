@@ -43,6 +43,7 @@ mod line;
 mod number;
 mod page;
 mod palette;
+mod series;
 mod sparkline;
 
 pub use axis::Scale;
@@ -50,7 +51,8 @@ pub use bar::BarChart;
 pub use error::PlotError;
 pub use heatmap::Heatmap;
 pub use image_grid::{ImageGrid, data_uri};
-pub use line::{LineChart, Series};
+pub use line::LineChart;
 pub use number::{escape, format_number};
 pub use page::Page;
+pub use series::Series;
 pub use sparkline::sparkline;

@@ -2,76 +2,8 @@
 
 use crate::axis::{Axis, AxisOptions, Scale};
 use crate::canvas::{AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width};
-use crate::palette::{DASHES, PHASES, SERIES};
-
-/// One curve of a [`LineChart`], with its optional band.
-///
-/// ```
-/// use firecraft_plot::{LineChart, Series};
-/// let mean = Series::new("mean of 5 seeds", &[(0.0, 2.0), (1.0, 1.0)])
-///     .band(&[(0.0, 1.8, 2.2), (1.0, 0.9, 1.2)]);
-/// let svg = LineChart::new("Loss").curve(mean).to_svg();
-/// assert!(svg.contains("fill-opacity"));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Series {
-    name: String,
-    points: Vec<(f64, f64)>,
-    band: Vec<(f64, f64, f64)>,
-    stepped: bool,
-    dots: bool,
-    dashed: bool,
-}
-
-impl Series {
-    /// A curve through `points` `(x, y)`, in their order. A point with a value
-    /// that is not finite interrupts the curve.
-    #[must_use]
-    pub fn new(name: impl Into<String>, points: &[(f64, f64)]) -> Self {
-        Self {
-            name: name.into(),
-            points: points.to_vec(),
-            band: Vec::new(),
-            stepped: false,
-            dots: false,
-            dashed: false,
-        }
-    }
-
-    /// Shades the region between `low` and `high` of `(x, low, high)` behind
-    /// the curve: mean ± spread, minimum to maximum.
-    #[must_use]
-    pub fn band(mut self, band: &[(f64, f64, f64)]) -> Self {
-        self.band = band.to_vec();
-        self
-    }
-
-    /// Holds each value until the next point, as a staircase schedule does.
-    #[must_use]
-    pub fn stepped(mut self) -> Self {
-        self.stepped = true;
-        self
-    }
-
-    /// Marks every point with a dot.
-    #[must_use]
-    pub fn with_dots(mut self) -> Self {
-        self.dots = true;
-        self
-    }
-
-    /// Draws the curve dashed, for a reference or a limit.
-    #[must_use]
-    pub fn dashed(mut self) -> Self {
-        self.dashed = true;
-        self
-    }
-
-    fn dash(&self, index: usize) -> &'static str {
-        let round = index / SERIES.len() + usize::from(self.dashed);
-        DASHES[round % DASHES.len()]
-    }
-}
+use crate::palette::{PHASES, fill_class, stroke_class};
+use crate::series::{Series, reduce, runs, staircase};
 
 /// A line chart: several series over one x axis.
 ///
@@ -432,37 +364,6 @@ impl Frame {
     }
 }
 
-/// Class and colour of series number `index`.
-pub(crate) struct SeriesPaint {
-    class: String,
-    colour: &'static str,
-}
-
-impl SeriesPaint {
-    pub(crate) fn paint(&self) -> Paint<'_> {
-        Paint {
-            class: &self.class,
-            colour: self.colour,
-        }
-    }
-}
-
-pub(crate) fn stroke_class(index: usize) -> SeriesPaint {
-    let i = index % SERIES.len();
-    SeriesPaint {
-        class: format!("fc-s{i}"),
-        colour: SERIES[i],
-    }
-}
-
-pub(crate) fn fill_class(index: usize) -> SeriesPaint {
-    let i = index % SERIES.len();
-    SeriesPaint {
-        class: format!("fc-f{i}"),
-        colour: SERIES[i],
-    }
-}
-
 fn draw_band(canvas: &mut Canvas, frame: &Frame, series: &Series, index: usize) {
     let fill = fill_class(index);
     let placed = series
@@ -493,63 +394,6 @@ fn draw_curve(canvas: &mut Canvas, frame: &Frame, series: &Series, index: usize)
             }
         }
     }
-}
-
-/// Splits a sequence at its gaps.
-fn runs<T>(items: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
-    let mut runs = vec![Vec::new()];
-    for item in items {
-        match (item, runs.last_mut()) {
-            (Some(item), Some(run)) => run.push(item),
-            _ => runs.push(Vec::new()),
-        }
-    }
-    runs.retain(|run| !run.is_empty());
-    runs
-}
-
-fn staircase(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let mut path = Vec::with_capacity(points.len() * 2);
-    for &(x, y) in points {
-        if let Some(&(_, before)) = path.last() {
-            path.push((x, before));
-        }
-        path.push((x, y));
-    }
-    path
-}
-
-/// Keeps the first, lowest, highest and last point of each pixel column.
-fn reduce(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let ascending = points.windows(2).all(|pair| pair[0].0 <= pair[1].0);
-    let columns = match (points.first(), points.last()) {
-        (Some(first), Some(last)) => last.0 - first.0,
-        _ => 0.0,
-    };
-    if !ascending || (points.len() as f64) < 4.0 * columns.max(64.0) {
-        return points.to_vec();
-    }
-    let mut kept = Vec::new();
-    for column in points.chunk_by(|a, b| a.0.floor() == b.0.floor()) {
-        let extreme = |better: fn(f64, f64) -> bool| {
-            (1..column.len()).fold(0, |best, i| {
-                if better(column[i].1, column[best].1) {
-                    i
-                } else {
-                    best
-                }
-            })
-        };
-        let mut chosen = [
-            0,
-            extreme(|a, b| a < b),
-            extreme(|a, b| a > b),
-            column.len() - 1,
-        ];
-        chosen.sort_unstable();
-        kept.extend(chosen.chunk_by(|a, b| a == b).map(|same| column[same[0]]));
-    }
-    kept
 }
 
 #[cfg(test)]

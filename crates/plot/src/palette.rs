@@ -1,6 +1,8 @@
 //! Colours: the colour-blind-safe set of Okabe and Ito (2008), without its
 //! yellow, which is unreadable on white, each with a variant for dark pages.
 
+use crate::canvas::Paint;
+
 /// Colours of series on a light page.
 pub(crate) const SERIES: [&str; 7] = [
     "#0072b2", "#d55e00", "#009e73", "#b5508c", "#3d9bd6", "#c98a00", "#5a5a5a",
@@ -19,6 +21,37 @@ pub(crate) const GRID: &str = "#e3e7eb";
 pub(crate) const AXIS: &str = "#8c959f";
 /// Alternating fills of phases; the second is the darker one.
 pub(crate) const PHASES: [&str; 2] = ["#f7f9fb", "#eff3f7"];
+
+/// Class and colour of series number `index`.
+pub(crate) struct SeriesPaint {
+    class: String,
+    colour: &'static str,
+}
+
+impl SeriesPaint {
+    pub(crate) fn paint(&self) -> Paint<'_> {
+        Paint {
+            class: &self.class,
+            colour: self.colour,
+        }
+    }
+}
+
+pub(crate) fn stroke_class(index: usize) -> SeriesPaint {
+    let i = index % SERIES.len();
+    SeriesPaint {
+        class: format!("fc-s{i}"),
+        colour: SERIES[i],
+    }
+}
+
+pub(crate) fn fill_class(index: usize) -> SeriesPaint {
+    let i = index % SERIES.len();
+    SeriesPaint {
+        class: format!("fc-f{i}"),
+        colour: SERIES[i],
+    }
+}
 
 /// Rules for dark readers, to be placed inside a `prefers-color-scheme` query.
 pub(crate) fn dark_rules() -> String {
