@@ -1,1 +1,51 @@
-//! Devices by feature flag, key and mode cells, tensor statistics and kernels.
+//! What every technique on tensors shares: devices by name, the cells that
+//! carry keys, modes and running statistics inside modules, and kernels.
+//!
+//! What lives here: [`device`] (parse, list, open), [`KeyCell`] and
+//! [`set_step_key`] (randomness of layers), [`ModeCell`] (train or eval),
+//! [`Buffer`] (running statistics that a clone never aliases) and
+//! [`CountCell`] (a counter that is saved with the model).
+//! What must not: any technique (normalisation, augmentation, …), anything
+//! that knows a trainer, and global state.
+//!
+//! Where things go: a new leaf of the module tree gets its own file here when
+//! two technique crates need it, else it stays in its crate. A kernel behind
+//! burn's backend extension goes to `kernels`, with a tensor-level fallback
+//! for the backends it isn't written for.
+//!
+//! ```
+//! use burn::{module::Module, tensor::Tensor};
+//! use firecraft_core_tensor::{Buffer, KeyCell, Mode, ModeCell, device};
+//!
+//! #[derive(Module, Debug)]
+//! struct Layer {
+//!     mean: Buffer<1>,
+//!     keys: KeyCell,
+//!     mode: ModeCell,
+//! }
+//!
+//! let device = device::open("flex")?;
+//! let layer = Layer {
+//!     mean: Buffer::new(Tensor::zeros([3], &device)),
+//!     keys: KeyCell::new(0),
+//!     mode: ModeCell::default(),
+//! };
+//! assert_eq!(layer.mode.get(), Mode::Train);
+//! assert_eq!(layer.valid().mode.get(), Mode::Eval);
+//! # Ok::<(), firecraft_core_tensor::TensorError>(())
+//! ```
+
+mod buffer;
+mod count_cell;
+pub mod device;
+mod error;
+mod host_words;
+mod key_cell;
+mod mode_cell;
+
+pub use buffer::Buffer;
+pub use count_cell::CountCell;
+pub use error::TensorError;
+pub use firecraft_key::{Key, Rng};
+pub use key_cell::{KeyCell, StepKey, set_step_key};
+pub use mode_cell::{Mode, ModeCell};
