@@ -1,1 +1,21 @@
-//! Loads, verifies and adapts firecraft plugins.
+//! Loads and verifies firecraft plugins.
+//!
+//! What lives here: everything that looks at a plugin from outside: opening the
+//! library ([`Plugin::load`]), checking its tables before a byte of them is
+//! believed ([`Plugin::from_entry`]), and the errors ([`PluginError`]). What
+//! must not: the ABI itself (`firecraft-plugin`, which plugins link too), and
+//! burn.
+//!
+//! The host trusts nothing that it gets back, which catches mistakes early and
+//! by name. It cannot contain malice: a library runs code of its own from the
+//! moment it is opened, with all the rights of the process.
+// Loading a library and reading its tables can't be done in safe Rust; each use
+// says why it holds.
+#![allow(unsafe_code)]
+
+mod error;
+mod library;
+mod verify;
+
+pub use error::PluginError;
+pub use verify::Plugin;

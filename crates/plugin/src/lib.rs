@@ -1,1 +1,47 @@
-//! The firecraft plugin ABI and the SDK for plugin authors.
+//! The firecraft plugin ABI and the kit for plugin authors.
+//!
+//! A plugin is a shared library that exports one function, [`ENTRY_SYMBOL`] of
+//! the type [`EntryFn`], which returns a table, [`Entry`]. Rust has no stable
+//! ABI, so everything that crosses is plain `repr(C)` written by hand: tables
+//! of C functions, borrowed text, numbers. No Rust type, no allocation and no
+//! panic ever crosses.
+//!
+//! What lives here: the ABI ([`Head`], [`Entry`], [`Host`], [`Str`], …) and,
+//! on top of it, what makes writing a plugin in Rust pleasant. What must not:
+//! anything heavy, and burn above all: a plugin that links burn carries its own
+//! copy of burn's device and autodiff globals. Loading and checking plugins is
+//! the work of `firecraft-plugin-host`.
+//!
+//! # The versioning promise
+//!
+//! 1. [`Head`] never changes: 16 bytes, `magic`, `size`, `major`, `minor`.
+//!    Every table that crosses begins with it.
+//! 2. The same major version means: every field that an older minor version
+//!    had is still there, at the same offset, of the same type and meaning.
+//!    Another major version is refused.
+//! 3. A minor version only appends fields. `size` says how many bytes of the
+//!    table its author compiled; each side reads the smaller of both sizes, so
+//!    that a newer plugin works in an older host and an older plugin in a newer
+//!    one. A field beyond `size` counts as zero: a function that is not there.
+//! 4. What does not fit into a table comes through `get_extension("name/1")`,
+//!    where the number after the slash is the extension's own version.
+//!
+//! The offsets and sizes are asserted at compile time beside each type, so a
+//! change that breaks the promise does not build.
+//!
+//! # Trust
+//!
+//! A native plugin runs with all the rights of the process that loads it. The
+//! host checks what a plugin *returns*, which catches mistakes; it cannot
+//! contain malice.
+// The ABI is raw pointers by nature; each use says why it holds.
+#![allow(unsafe_code)]
+
+mod entry;
+mod head;
+mod text;
+
+pub use entry::{Class, ENTRY_SYMBOL, Entry, EntryFn, ExtensionFn, Host};
+pub use firecraft_key::{Key, Rng};
+pub use head::{Head, MAGIC, MAJOR, MINOR, Mismatch};
+pub use text::Str;
