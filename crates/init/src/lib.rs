@@ -1,1 +1,33 @@
-//! Weight initialisers, fans and gains, and whole-model plans for burn.
+//! Initialisation: values for the parameters of a network, so that signals and
+//! gradients keep their variance through depth.
+//!
+//! What lives here:
+//! - [`Fans`], [`Activation`] and its gains: the quantities that formulas need.
+//! - [`Initializer`] and one file per scheme under `initializers/`.
+//! - [`fill`]: bulk generation from a [`Key`](firecraft_key::Key), vectorised,
+//!   parallel, and the same bits everywhere.
+//! - [`InitPlan`]: rules from layers and paths to initialisers, for any burn
+//!   module.
+//!
+//! What must not: layers (they live in burn and `firecraft-norm`), optimisers,
+//! any source of randomness besides the key.
+//!
+//! A new initialiser is one file in `initializers/` that implements
+//! [`Initializer`], and its line in `initializers/mod.rs`.
+
+mod activation;
+mod error;
+mod fans;
+pub mod fill;
+mod initializer;
+mod initializers;
+mod plan;
+
+pub use activation::{Activation, gain_of};
+pub use error::InitError;
+pub use fans::{FanMode, FanSource, Fans, Layout};
+pub use initializer::{Initializer, Target};
+pub use initializers::{
+    Bounds, Constant, Distribution, Normal, TruncatedNormal, Uniform, VarianceScaling,
+};
+pub use plan::{Glob, InitPlan, InitRow, InitTable, Role, Select};
