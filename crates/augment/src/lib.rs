@@ -1,1 +1,73 @@
-//! Data augmentation for burn: plans, fusion, and layers.
+//! Data augmentation: random changes of images that keep what they show.
+//!
+//! Augmentation makes a small data set look larger: a network that never sees
+//! the same picture twice has to learn what the pictures share. It costs
+//! accuracy when the changes leave what the task allows (a mirrored 6 is no 6).
+//!
+//! # Plan and apply
+//! A [`Transform`] draws everything random from a [`Key`](firecraft_key::Key)
+//! and the sample's size, and writes it down as a [`Plan`]: pure, cheap,
+//! replayable, JSON. Executors apply plans. Between the two, [`Plan::fused`]
+//! joins a chain of geometric steps into one matrix and one resampling: fewer
+//! artefacts, and the price of one.
+//!
+//! # As layers
+//! With the feature `burn` (on by default through `flex`), transforms are
+//! layers, to stand at the front of a model as in Keras: [`RandomFlip`],
+//! [`RandomRotation`], [`RandomTranslation`], [`RandomZoom`], and [`Augment`]
+//! for several of them with one resampling. They act in training only; see
+//! [`Layer`].
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use burn::{module::Module, tensor::{Device, Tensor}};
+//! use firecraft_augment::{Augment, Compose, RandomRotationConfig, RandomZoomConfig};
+//!
+//! #[derive(Module, Debug)]
+//! struct Model {
+//!     augment: Augment,
+//!     // conv, norm, …
+//! }
+//!
+//! let device = Device::flex().autodiff();
+//! let model = Model {
+//!     augment: Compose::new()
+//!         .with(RandomRotationConfig::new(10.0 / 360.0))
+//!         .with(RandomZoomConfig::new(0.1))
+//!         .init(&device)?,
+//! };
+//! let images = Tensor::<4>::ones([2, 1, 8, 8], &device);
+//! assert_eq!(model.augment.forward(images).dims(), [2, 1, 8, 8]);
+//! # }
+//! # Ok::<(), firecraft_augment::AugmentError>(())
+//! ```
+//!
+//! # Where things go
+//! What lives here: geometry ([`geometry`]), kernels over slices ([`kernel`]),
+//! one file per operation (`ops`), plans, and the executors. What must not:
+//! data sets and loaders (`firecraft-data`), anything that trains. A new
+//! operation is one file in `ops`, one line in `ops/mod.rs` and one in
+//! `registry.rs`. Without the feature `burn` the crate is free of burn; only
+//! `layer` may use it.
+
+mod error;
+mod factor;
+pub mod geometry;
+pub mod kernel;
+#[cfg(feature = "burn")]
+pub mod layer;
+mod ops;
+mod registry;
+mod transform;
+
+pub use error::AugmentError;
+pub use factor::Factor;
+pub use geometry::{Border, Interpolation, Matrix, Size, Warp, fuse};
+#[cfg(feature = "burn")]
+pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
+pub use ops::{
+    Compose, FillMode, FlipMode, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
+    RandomZoomConfig,
+};
+pub use registry::register;
+pub use transform::{LayerTransform, Plan, SampleMeta, Step, Transform, Transforms};

@@ -1,16 +1,21 @@
 //! Cases of augmentation: images and targets.
 
+mod images;
+mod keras;
+mod torchvision;
+
 use super::Outcome;
 use crate::golden::{Case, File};
 
 /// Runs one case of the family `augment`.
-pub fn run_case(_file: &File, case: &Case) -> Outcome {
-    check(case).into()
+pub fn run_case(file: &File, case: &Case) -> Outcome {
+    check(file, case).into()
 }
 
-// One arm per peer and name; what the arms do not know is unsupported.
-fn check(case: &Case) -> Result<(), Outcome> {
-    match (case.peer(), case.name()) {
+fn check(file: &File, case: &Case) -> Result<(), Outcome> {
+    match case.peer() {
+        "keras" => keras::check(file, case),
+        "torchvision" => torchvision::check(file, case),
         _ => Err(Outcome::Unsupported),
     }
 }

@@ -1,0 +1,119 @@
+//! How pixels between and outside the grid get their value.
+
+use serde::{Deserialize, Serialize};
+
+/// How a value between pixel centres is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// The nearest pixel; ties go right and down. For masks and labels.
+    Nearest,
+    /// Between the four neighbours, linearly in each direction.
+    #[default]
+    Bilinear,
+}
+
+/// What lies outside the image.
+///
+/// The peers use the same words for different things; each variant says what
+/// they call it. `abcd` is a row of the image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Border {
+    /// `kkkk|abcd|kkkk`: one value per channel, or one for all. Interpolation
+    /// blends towards it over one pixel. Keras, torchvision and OpenCV:
+    /// constant.
+    Constant(Vec<f32>),
+    /// As [`Border::Constant`], blended as torchvision's `affine`, `rotate`
+    /// and `perspective` do when a fill is given: with `m` the weight that
+    /// falls inside and `s` the sum there, `s m + (1 - m) k`.
+    ConstantTwice(Vec<f32>),
+    /// `aaaa|abcd|dddd`. Keras: nearest; torchvision: edge; OpenCV: replicate.
+    Replicate,
+    /// `dcba|abcd|dcba`. Keras: reflect; torchvision: symmetric; OpenCV:
+    /// reflect.
+    #[default]
+    Symmetric,
+    /// `dcb|abcd|cba`. Keras: mirror; torchvision: reflect; OpenCV: reflect
+    /// 101.
+    Reflect,
+    /// `abcd|abcd|abcd`.
+    Wrap,
+}
+
+impl Border {
+    /// The index in `0..length` that stands for `index`, or `None` where the
+    /// constant does.
+    ///
+    /// ```
+    /// use firecraft_augment::Border;
+    /// let at = |border: Border| (-5..7).map(|i| border.resolve(i, 3)).collect::<Option<Vec<_>>>();
+    /// assert_eq!(at(Border::Replicate).unwrap(), [0, 0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2]);
+    /// assert_eq!(at(Border::Symmetric).unwrap(), [1, 2, 2, 1, 0, 0, 1, 2, 2, 1, 0, 0]);
+    /// assert_eq!(at(Border::Reflect).unwrap(), [1, 0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2]);
+    /// assert_eq!(at(Border::Wrap).unwrap(), [1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
+    /// assert_eq!(at(Border::Constant(vec![])), None);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn resolve(&self, index: i64, length: usize) -> Option<usize> {
+        let n = length as i64;
+        if (0..n).contains(&index) {
+            return Some(index as usize);
+        }
+        if n == 0 {
+            return None;
+        }
+        let inside = match self {
+            Self::Constant(_) | Self::ConstantTwice(_) => return None,
+            Self::Replicate => index.clamp(0, n - 1),
+            Self::Wrap => index.rem_euclid(n),
+            Self::Symmetric => {
+                let folded = index.rem_euclid(2 * n);
+                folded.min(2 * n - 1 - folded)
+            }
+            Self::Reflect if n == 1 => 0,
+            Self::Reflect => {
+                let folded = index.rem_euclid(2 * n - 2);
+                folded.min(2 * n - 2 - folded)
+            }
+        };
+        Some(inside as usize)
+    }
+
+    /// The constant of a channel; 0 where none is given.
+    #[inline]
+    #[must_use]
+    pub fn fill(&self, channel: usize) -> f32 {
+        match self {
+            Self::Constant(values) | Self::ConstantTwice(values) => values
+                .get(channel)
+                .or_else(|| values.first())
+                .copied()
+                .unwrap_or(0.0),
+            _ => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn borders_stay_inside(index in -1_000_000_i64..1_000_000, length in 1_usize..50) {
+            for border in [Border::Replicate, Border::Symmetric, Border::Reflect, Border::Wrap] {
+                prop_assert!(border.resolve(index, length).unwrap() < length);
+            }
+        }
+    }
+
+    #[test]
+    fn one_fill_serves_all_channels_and_none_is_zero() {
+        assert_eq!(Border::Constant(vec![7.0]).fill(2), 7.0);
+        assert_eq!(Border::Constant(vec![1.0, 2.0]).fill(1), 2.0);
+        assert_eq!(Border::Constant(vec![]).fill(1), 0.0);
+    }
+}

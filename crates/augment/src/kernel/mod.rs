@@ -1,0 +1,9 @@
+//! Kernels over plain slices: no tensors, no allocation per pixel, the same
+//! bits for any number of threads.
+
+mod fixed;
+mod pixels;
+mod warp;
+
+pub use pixels::{Element, Layout, Pixels, PixelsMut};
+pub use warp::{warp, warp_batch};

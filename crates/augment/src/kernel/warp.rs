@@ -1,0 +1,609 @@
+//! Resampling an image through a [`Warp`].
+
+use super::fixed::{HALF, Line, fixed, fraction, whole};
+use super::pixels::{Element, Layout, Pixels, PixelsMut};
+use crate::{AugmentError, Border, Interpolation, Size, Warp};
+use rayon::prelude::*;
+
+/// Writes `source`, seen through `warp`, into `target`.
+///
+/// Warps that only move whole pixels copy them, bit for bit. All others read
+/// each output pixel at its source point (see [`Matrix`](crate::Matrix)) with
+/// a resolution of 2⁻³² pixels, and interpolate as `a + t (b - a)`, so that
+/// areas of one colour keep it exactly.
+///
+/// ```
+/// use firecraft_augment::kernel::{Layout, Pixels, PixelsMut, warp};
+/// use firecraft_augment::{Border, Interpolation, Matrix, Size, Warp};
+/// let size = Size::new(1, 4);
+/// let row = [0.0, 1.0, 2.0, 3.0_f32];
+/// let half_left = Warp {
+///     matrix: Matrix::translation(0.5, 0.0),
+///     size,
+///     interpolation: Interpolation::Bilinear,
+///     border: Border::Constant(vec![9.0]),
+/// };
+/// let mut out = [0.0; 4];
+/// warp(
+///     Pixels::new(&row, size, 1, Layout::Chw)?,
+///     PixelsMut::new(&mut out, size, 1, Layout::Chw)?,
+///     &half_left,
+/// )?;
+/// assert_eq!(out, [0.5, 1.5, 2.5, 6.0]);
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+///
+/// # Errors
+/// If `target` doesn't have the size of the warp, or the channels or the
+/// layout of `source`.
+pub fn warp<T: Element>(
+    source: Pixels<'_, T>,
+    mut target: PixelsMut<'_, T>,
+    warp: &Warp,
+) -> Result<(), AugmentError> {
+    if target.size() != warp.size {
+        return Err(AugmentError::BatchSize {
+            operation: "warp",
+            got: warp.size,
+            expected: target.size(),
+        });
+    }
+    if (target.channels(), target.layout()) != (source.channels(), source.layout()) {
+        return Err(AugmentError::Image {
+            operation: "warp",
+            got: format!("{} channels, {:?}", target.channels(), target.layout()),
+            expected: format!("{} channels, {:?}", source.channels(), source.layout()),
+        });
+    }
+    run(source, target.data(), warp, &mut Row::default());
+    Ok(())
+}
+
+/// Writes a batch of images in the layout `[sample, channel, height, width]`,
+/// each seen through its own chain of warps, into `target`.
+///
+/// Samples are spread over rayon's threads; the result doesn't depend on
+/// their number. An empty chain copies.
+///
+/// # Errors
+/// If a buffer doesn't fit, or a chain ends in another size than `size`.
+pub fn warp_batch(
+    source: &[f32],
+    target: &mut [f32],
+    size: Size,
+    channels: usize,
+    chains: &[Vec<Warp>],
+) -> Result<(), AugmentError> {
+    let each = size.area() * channels;
+    for got in [source.len(), target.len()] {
+        if got != each * chains.len() {
+            return Err(AugmentError::Length {
+                operation: "warp_batch",
+                got,
+                expected: each * chains.len(),
+            });
+        }
+    }
+    if let Some(last) = chains
+        .iter()
+        .filter_map(|chain| chain.last())
+        .find(|last| last.size != size)
+    {
+        return Err(AugmentError::BatchSize {
+            operation: "warp_batch",
+            got: last.size,
+            expected: size,
+        });
+    }
+    if each == 0 {
+        return Ok(());
+    }
+    target
+        .par_chunks_mut(each)
+        .zip(source.par_chunks(each))
+        .zip(chains)
+        .try_for_each_init(Scratch::default, |scratch, ((target, source), chain)| {
+            scratch.chain(source, target, size, channels, chain)
+        })
+}
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+struct Scratch {
+    row: Row,
+    between: [Vec<f32>; 2],
+}
+
+impl Scratch {
+    fn chain(
+        &mut self,
+        source: &[f32],
+        target: &mut [f32],
+        size: Size,
+        channels: usize,
+        chain: &[Warp],
+    ) -> Result<(), AugmentError> {
+        let Some((last, first)) = chain.split_last() else {
+            target.copy_from_slice(source);
+            return Ok(());
+        };
+        let (mut before, mut size) = (source, size);
+        let [one, other] = &mut self.between;
+        let (mut spare, mut taken) = (one, other);
+        for warp in first {
+            spare.clear();
+            spare.resize(warp.size.area() * channels, 0.0);
+            let pixels = Pixels::new(before, size, channels, Layout::Chw)?;
+            run(pixels, spare, warp, &mut self.row);
+            std::mem::swap(&mut spare, &mut taken);
+            (before, size) = (taken.as_slice(), warp.size);
+        }
+        let pixels = Pixels::new(before, size, channels, Layout::Chw)?;
+        run(pixels, target, last, &mut self.row);
+        Ok(())
+    }
+}
+
+/// Source positions of the pixels of one row that lie inside.
+#[derive(Debug, Default)]
+struct Row {
+    /// Index of the top left neighbour.
+    offset: Vec<u32>,
+    /// Weights of the right and of the lower neighbour.
+    weight: Vec<[f32; 2]>,
+}
+
+/// Where a value of channel `c` at pixel `p` lies: `p * pixel + c * channel`.
+#[derive(Clone, Copy)]
+struct Strides {
+    pixel: usize,
+    channel: usize,
+}
+
+impl Strides {
+    fn of(layout: Layout, size: Size, channels: usize) -> Self {
+        match layout {
+            Layout::Hwc => Self {
+                pixel: channels,
+                channel: 1,
+            },
+            Layout::Chw => Self {
+                pixel: 1,
+                channel: size.area(),
+            },
+        }
+    }
+}
+
+fn run<T: Element>(source: Pixels<'_, T>, target: &mut [T], warp: &Warp, row: &mut Row) {
+    let job = Job {
+        read: Strides::of(source.layout(), source.size(), source.channels()),
+        write: Strides::of(source.layout(), warp.size, source.channels()),
+        source,
+        warp,
+    };
+    if source.size().area() == 0 {
+        job.fill(target);
+    } else if let Some(map) = warp.matrix.as_pixel_map() {
+        job.copy(target, map);
+    } else {
+        for y in 0..warp.size.height {
+            job.row(target, y, row);
+        }
+    }
+}
+
+struct Job<'a, T> {
+    source: Pixels<'a, T>,
+    warp: &'a Warp,
+    read: Strides,
+    write: Strides,
+}
+
+impl<T: Element> Job<'_, T> {
+    fn fill(&self, target: &mut [T]) {
+        for pixel in 0..self.warp.size.area() {
+            for channel in 0..self.source.channels() {
+                target[pixel * self.write.pixel + channel * self.write.channel] =
+                    T::from_f32(self.warp.border.fill(channel));
+            }
+        }
+    }
+
+    /// Copies whole pixels.
+    fn copy(&self, target: &mut [T], map: [[i64; 3]; 2]) {
+        let input = self.source.size();
+        let data = self.source.data();
+        let Size { height, width } = self.warp.size;
+        for y in 0..height {
+            let start = map.map(|row| row[1] * y as i64 + row[2]);
+            let line = Line {
+                start: start.map(|v| v << 32),
+                step: map.map(|row| row[0] << 32),
+            };
+            let (low, high) = line.inside(input, width);
+            let first = (start[1] + map[1][0] * low as i64) * input.width as i64
+                + start[0]
+                + map[0][0] * low as i64;
+            let step = map[1][0] * input.width as i64 + map[0][0];
+            for channel in 0..self.source.channels() {
+                let at =
+                    |x: usize| (y * width + x) * self.write.pixel + channel * self.write.channel;
+                if low < high {
+                    let begin = first as usize * self.read.pixel + channel * self.read.channel;
+                    if step == 1 && self.read.pixel == 1 {
+                        target[at(low)..=at(high - 1)]
+                            .copy_from_slice(&data[begin..begin + high - low]);
+                    } else {
+                        let stride = step * self.read.pixel as i64;
+                        for x in low..high {
+                            let index = begin as i64 + stride * (x - low) as i64;
+                            target[at(x)] = data[index as usize];
+                        }
+                    }
+                }
+                for x in (0..low).chain(high..width) {
+                    let [sx, sy] = line.at(x).map(whole);
+                    target[at(x)] = match self.pixel(sx, sy) {
+                        Some(pixel) => data[pixel * self.read.pixel + channel * self.read.channel],
+                        None => T::from_f32(self.warp.border.fill(channel)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Index of a source pixel, through the border.
+    #[inline]
+    fn pixel(&self, x: i64, y: i64) -> Option<usize> {
+        let Size { height, width } = self.source.size();
+        let border = &self.warp.border;
+        Some(border.resolve(y, height)? * width + border.resolve(x, width)?)
+    }
+
+    fn row(&self, target: &mut [T], y: usize, row: &mut Row) {
+        let width = self.warp.size.width;
+        let nearest = self.warp.interpolation == Interpolation::Nearest;
+        match Line::of_row(&self.warp.matrix, y, width) {
+            Some(mut line) => {
+                let input = self.source.size();
+                let limit = if nearest {
+                    line.start = line.start.map(|v| v + HALF);
+                    input
+                } else {
+                    // The right and lower neighbours have to be inside, too.
+                    Size::new(input.height - 1, input.width - 1)
+                };
+                let (low, high) = line.inside(limit, width);
+                row.offset.clear();
+                row.weight.clear();
+                for x in low..high {
+                    let [sx, sy] = line.at(x);
+                    let offset = whole(sy) as u32 * input.width as u32 + whole(sx) as u32;
+                    row.offset.push(offset);
+                    row.weight.push([fraction(sx), fraction(sy)]);
+                }
+                if nearest {
+                    self.nearest(target, y * width + low, row);
+                } else {
+                    self.bilinear(target, y * width + low, row);
+                }
+                for x in (0..low).chain(high..width) {
+                    self.outside(target, y * width + x, line.at(x));
+                }
+            }
+            None => {
+                for x in 0..width {
+                    let (sx, sy) = self
+                        .warp
+                        .matrix
+                        .map(x as f64, y as f64)
+                        .unwrap_or((f64::NAN, f64::NAN));
+                    let mut at = [fixed(sx), fixed(sy)];
+                    if nearest {
+                        at = at.map(|v| v + HALF);
+                    }
+                    self.outside(target, y * width + x, at);
+                }
+            }
+        }
+    }
+
+    fn nearest(&self, target: &mut [T], first: usize, row: &Row) {
+        let data = self.source.data();
+        for channel in 0..self.source.channels() {
+            let source = &data[channel * self.read.channel..];
+            let target = &mut target[first * self.write.pixel + channel * self.write.channel..];
+            for (i, &offset) in row.offset.iter().enumerate() {
+                target[i * self.write.pixel] = source[offset as usize * self.read.pixel];
+            }
+        }
+    }
+
+    fn bilinear(&self, target: &mut [T], first: usize, row: &Row) {
+        match (self.source.layout(), self.source.channels()) {
+            (Layout::Hwc, 3) => self.bilinear_pixels::<3>(target, first, row),
+            (Layout::Hwc, 4) => self.bilinear_pixels::<4>(target, first, row),
+            (Layout::Hwc, 2..) => self.bilinear_strided(target, first, row),
+            _ => self.bilinear_planes(target, first, row),
+        }
+    }
+
+    fn bilinear_planes(&self, target: &mut [T], first: usize, row: &Row) {
+        let Size { width, .. } = self.source.size();
+        for channel in 0..self.source.channels() {
+            let plane = &self.source.data()[channel * self.source.size().area()..];
+            let target = &mut target[first + channel * self.write.channel..][..row.offset.len()];
+            for ((out, &offset), &[tx, ty]) in target.iter_mut().zip(&row.offset).zip(&row.weight) {
+                let offset = offset as usize;
+                let top = &plane[offset..offset + 2];
+                let low = &plane[offset + width..offset + width + 2];
+                *out = blend([top[0], top[1], low[0], low[1]], tx, ty);
+            }
+        }
+    }
+
+    fn bilinear_pixels<const C: usize>(&self, target: &mut [T], first: usize, row: &Row) {
+        let Size { width, .. } = self.source.size();
+        let data = self.source.data();
+        let target = &mut target[first * C..];
+        for ((out, &offset), &[tx, ty]) in target
+            .as_chunks_mut::<C>()
+            .0
+            .iter_mut()
+            .zip(&row.offset)
+            .zip(&row.weight)
+        {
+            let offset = offset as usize * C;
+            let top = &data[offset..offset + 2 * C];
+            let low = &data[offset + width * C..offset + (width + 2) * C];
+            for (c, out) in out.iter_mut().enumerate() {
+                *out = blend([top[c], top[C + c], low[c], low[C + c]], tx, ty);
+            }
+        }
+    }
+
+    fn bilinear_strided(&self, target: &mut [T], first: usize, row: &Row) {
+        let channels = self.source.channels();
+        let Size { width, .. } = self.source.size();
+        let data = self.source.data();
+        for (i, (&offset, &[tx, ty])) in row.offset.iter().zip(&row.weight).enumerate() {
+            let offset = offset as usize * channels;
+            for c in 0..channels {
+                let at = |dx: usize, dy: usize| data[offset + (dy * width + dx) * channels + c];
+                target[(first + i) * channels + c] =
+                    blend([at(0, 0), at(1, 0), at(0, 1), at(1, 1)], tx, ty);
+            }
+        }
+    }
+
+    /// One pixel by the general way: any of its neighbours may be outside.
+    fn outside(&self, target: &mut [T], pixel: usize, [sx, sy]: [i64; 2]) {
+        let border = &self.warp.border;
+        let (x, y) = (whole(sx), whole(sy));
+        let data = self.source.data();
+        let read = |pixel: usize, channel: usize| {
+            data[pixel * self.read.pixel + channel * self.read.channel]
+        };
+        let mut write = |channel: usize, value: T| {
+            target[pixel * self.write.pixel + channel * self.write.channel] = value;
+        };
+        if self.warp.interpolation == Interpolation::Nearest {
+            let found = self.pixel(x, y);
+            for channel in 0..self.source.channels() {
+                write(
+                    channel,
+                    found.map_or_else(|| T::from_f32(border.fill(channel)), |p| read(p, channel)),
+                );
+            }
+            return;
+        }
+        let taps = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| self.pixel(x + dx, y + dy));
+        let (tx, ty) = (fraction(sx), fraction(sy));
+        let twice = matches!(border, Border::ConstantTwice(_));
+        for channel in 0..self.source.channels() {
+            let fill = border.fill(channel);
+            let outside = if twice { 0.0 } else { fill };
+            let around = taps.map(|tap| tap.map_or(outside, |pixel| read(pixel, channel).to_f32()));
+            let mut value = lerp2(around, tx, ty);
+            if twice {
+                let inside = lerp2(taps.map(|tap| f32::from(tap.is_some())), tx, ty);
+                value = value * inside + (1.0 - inside) * fill;
+            }
+            write(channel, T::from_f32(value));
+        }
+    }
+}
+
+#[inline]
+fn blend<T: Element>(around: [T; 4], tx: f32, ty: f32) -> T {
+    T::from_f32(lerp2(around.map(T::to_f32), tx, ty))
+}
+
+/// Between `[top left, top right, bottom left, bottom right]`.
+#[inline]
+fn lerp2([a, b, c, d]: [f32; 4], tx: f32, ty: f32) -> f32 {
+    let top = a + tx * (b - a);
+    let low = c + tx * (d - c);
+    top + ty * (low - top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Matrix;
+    use proptest::prelude::*;
+
+    fn resample(data: &[f32], size: Size, channels: usize, layout: Layout, by: &Warp) -> Vec<f32> {
+        let mut out = vec![f32::NAN; by.size.area() * channels];
+        warp(
+            Pixels::new(data, size, channels, layout).unwrap(),
+            PixelsMut::new(&mut out, by.size, channels, layout).unwrap(),
+            by,
+        )
+        .unwrap();
+        out
+    }
+
+    /// The definition, in f64, pixel by pixel.
+    fn reference(data: &[f32], size: Size, by: &Warp) -> Vec<f64> {
+        let at = |x: i64, y: i64| match (
+            by.border.resolve(y, size.height),
+            by.border.resolve(x, size.width),
+        ) {
+            (Some(y), Some(x)) => f64::from(data[y * size.width + x]),
+            _ => f64::from(by.border.fill(0)),
+        };
+        (0..by.size.height)
+            .flat_map(|y| (0..by.size.width).map(move |x| (x, y)))
+            .map(|(x, y)| {
+                let (x, y) = by.matrix.map(x as f64, y as f64).unwrap();
+                let (left, top) = (x.floor(), y.floor());
+                let (tx, ty) = (x - left, y - top);
+                let (x, y) = (left as i64, top as i64);
+                let upper = at(x, y) * (1.0 - tx) + at(x + 1, y) * tx;
+                let lower = at(x, y + 1) * (1.0 - tx) + at(x + 1, y + 1) * tx;
+                upper * (1.0 - ty) + lower * ty
+            })
+            .collect()
+    }
+
+    fn border() -> impl Strategy<Value = Border> {
+        prop_oneof![
+            Just(Border::Constant(vec![0.25])),
+            Just(Border::Replicate),
+            Just(Border::Symmetric),
+            Just(Border::Reflect),
+            Just(Border::Wrap),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_definition(
+            border in border(), turns in -1.0..1.0_f64, zoom in 0.3..3.0_f64,
+            dx in -20.0..20.0_f64, dy in -20.0..20.0_f64, perspective in -1e-3..1e-3_f64,
+            height in 1_usize..12, width in 1_usize..12,
+        ) {
+            let size = Size::new(height, width);
+            let data: Vec<f32> = (0..size.area()).map(|i| (i * 37 % 64) as f32 / 64.0).collect();
+            let by = Warp {
+                matrix: Matrix::from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [perspective, 0.0, 1.0]])
+                    .compose(Matrix::translation(dx, dy))
+                    .compose(Matrix::rotation(turns))
+                    .compose(Matrix::scale(zoom, 1.0)),
+                size: Size::new(9, 14),
+                interpolation: Interpolation::Bilinear,
+                border,
+            };
+            let expected = reference(&data, size, &by);
+            for (got, expected) in resample(&data, size, 1, Layout::Chw, &by).iter().zip(expected) {
+                prop_assert!((f64::from(*got) - expected).abs() < 1e-6, "{got} {expected}");
+            }
+        }
+
+        #[test]
+        fn layouts_agree_bit_for_bit(
+            border in border(), turns in -1.0..1.0_f64, channels in 1_usize..6, nearest: bool,
+        ) {
+            let size = Size::new(7, 5);
+            let by = Warp {
+                matrix: Matrix::rotation(turns).about((2.0, 3.5)),
+                size: Size::new(8, 6),
+                interpolation: if nearest { Interpolation::Nearest } else { Interpolation::Bilinear },
+                border,
+            };
+            let planes: Vec<f32> =
+                (0..size.area() * channels).map(|i| (i * 29 % 97) as f32).collect();
+            let interleave = |planes: &[f32], size: Size| -> Vec<f32> {
+                (0..planes.len())
+                    .map(|i| planes[i % channels * size.area() + i / channels])
+                    .collect()
+            };
+            let chw = resample(&planes, size, channels, Layout::Chw, &by);
+            let hwc = resample(&interleave(&planes, size), size, channels, Layout::Hwc, &by);
+            prop_assert_eq!(interleave(&chw, by.size), hwc);
+        }
+    }
+
+    #[test]
+    fn pixel_maps_copy_bits() {
+        let size = Size::new(3, 4);
+        let mut data: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        data[5] = f32::INFINITY;
+        data[6] = -0.0;
+        let flip = Warp::exact(Matrix::horizontal_flip(size), size);
+        let out = resample(&data, size, 1, Layout::Chw, &flip);
+        let expected: Vec<u32> = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8]
+            .map(|i: usize| data[i].to_bits())
+            .to_vec();
+        assert_eq!(
+            out.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+            expected
+        );
+    }
+
+    #[test]
+    fn whole_steps_show_the_border() {
+        let size = Size::new(1, 4);
+        for (border, expected) in [
+            (Border::Constant(vec![9.0]), [9.0, 9.0, 0.0, 1.0]),
+            (Border::Replicate, [0.0, 0.0, 0.0, 1.0]),
+            (Border::Symmetric, [1.0, 0.0, 0.0, 1.0]),
+            (Border::Reflect, [2.0, 1.0, 0.0, 1.0]),
+            (Border::Wrap, [2.0, 3.0, 0.0, 1.0]),
+        ] {
+            let right = Warp {
+                matrix: Matrix::translation(-2.0, 0.0),
+                size,
+                interpolation: Interpolation::Bilinear,
+                border,
+            };
+            let out = resample(&[0.0, 1.0, 2.0, 3.0], size, 1, Layout::Chw, &right);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn bytes_are_rounded() {
+        let size = Size::new(1, 3);
+        let by = Warp {
+            matrix: Matrix::translation(0.25, 0.0),
+            size: Size::new(1, 2),
+            interpolation: Interpolation::Bilinear,
+            border: Border::Replicate,
+        };
+        let mut out = [0_u8; 2];
+        warp(
+            Pixels::new(&[0, 10, 255], size, 1, Layout::Hwc).unwrap(),
+            PixelsMut::new(&mut out, by.size, 1, Layout::Hwc).unwrap(),
+            &by,
+        )
+        .unwrap();
+        assert_eq!(out, [2, 71]);
+    }
+
+    #[test]
+    fn an_empty_source_shows_the_fill_and_a_wrong_target_is_refused() {
+        let by = Warp {
+            matrix: Matrix::IDENTITY,
+            size: Size::new(1, 2),
+            interpolation: Interpolation::Nearest,
+            border: Border::Constant(vec![4.0]),
+        };
+        assert_eq!(
+            resample(&[], Size::new(0, 5), 1, Layout::Chw, &by),
+            [4.0, 4.0]
+        );
+        let error = warp(
+            Pixels::new(&[0.0_f32], Size::new(1, 1), 1, Layout::Chw).unwrap(),
+            PixelsMut::new(&mut [0.0_f32], Size::new(1, 1), 1, Layout::Chw).unwrap(),
+            &by,
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("1x2 (height x width)"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,356 @@
+//! Warps as tensor operations, for devices whose memory is not ours and for
+//! gradients.
+//!
+//! Positions are computed on the device from a matrix per sample, then each
+//! neighbour is gathered. burn's `grid_sample_2d` would do for one border and
+//! one interpolation, and panics for `Nearest` on CubeCL.
+
+use crate::{Border, Interpolation, Matrix, Size, Warp};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use std::collections::VecDeque;
+
+/// Applies one chain of warps per sample.
+///
+/// A pass over the batch resamples in one way for all samples; samples whose
+/// next warp wants another one wait, seen through the identity.
+pub(super) fn warp(images: Tensor<4>, chains: Vec<Vec<Warp>>) -> Tensor<4> {
+    let [_, _, height, width] = images.dims();
+    let mut sizes = vec![Size::new(height, width); chains.len()];
+    let mut chains: Vec<VecDeque<Warp>> = chains.into_iter().map(VecDeque::from).collect();
+    let mut images = images;
+    while let Some(style) = next_style(&chains, &sizes) {
+        let matrices: Vec<Matrix> = chains
+            .iter_mut()
+            .zip(&mut sizes)
+            .map(|(chain, size)| match chain.front() {
+                Some(warp) if warp.is_exact(*size) || style.is_of(warp) => {
+                    let matrix = warp.matrix;
+                    *size = warp.size;
+                    chain.pop_front();
+                    matrix
+                }
+                _ => Matrix::IDENTITY,
+            })
+            .collect();
+        images = pass(images, &matrices, &style);
+    }
+    images
+}
+
+#[derive(Clone, Debug)]
+struct Style {
+    interpolation: Interpolation,
+    border: Border,
+}
+
+impl Style {
+    fn is_of(&self, warp: &Warp) -> bool {
+        self.interpolation == warp.interpolation && self.border == warp.border
+    }
+}
+
+/// How the next pass reads, `None` when nothing is left. Warps that only
+/// rearrange pixels go along with any.
+fn next_style(chains: &[VecDeque<Warp>], sizes: &[Size]) -> Option<Style> {
+    let heads = || {
+        chains
+            .iter()
+            .zip(sizes)
+            .filter_map(|(c, s)| Some((c.front()?, *s)))
+    };
+    let style = |warp: &Warp| Style {
+        interpolation: warp.interpolation,
+        border: warp.border.clone(),
+    };
+    heads()
+        .find(|(warp, size)| !warp.is_exact(*size))
+        .or_else(|| heads().next())
+        .map(|(warp, _)| style(warp))
+}
+
+/// Coordinates stay where `f32` holds whole numbers and halves.
+const REACH: f32 = 4_000_000.0;
+
+fn pass(images: Tensor<4>, matrices: &[Matrix], style: &Style) -> Tensor<4> {
+    let [batch, channels, height, width] = images.dims();
+    let device = images.device();
+    let [x, y] = positions(matrices, Size::new(height, width), &device);
+    let source = Source {
+        planes: images.clone().reshape([batch, channels, height * width]),
+        size: Size::new(height, width),
+        border: &style.border,
+        fill: fill(&style.border, channels, images.dtype(), &device),
+    };
+    let values = match style.interpolation {
+        Interpolation::Nearest => {
+            let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
+            source.tap(x, y, source.fill.clone()).value
+        }
+        Interpolation::Bilinear => source.bilinear(x, y),
+    };
+    values.reshape([batch, channels, height, width])
+}
+
+/// The source `x` and `y` of every pixel, `[batch, 1, height * width]` each.
+fn positions(matrices: &[Matrix], size: Size, device: &Device) -> [Tensor<3>; 2] {
+    let options = || (device, DType::F32);
+    let entry = |row: usize, column: usize| {
+        let values: Vec<f32> = matrices
+            .iter()
+            .map(|matrix| matrix.rows()[row][column] as f32)
+            .collect();
+        Tensor::<3>::from_data(TensorData::new(values, [matrices.len(), 1, 1]), options())
+    };
+    let count = |n: usize| (0..n).map(|i| i as f32).collect::<Vec<_>>();
+    let x = Tensor::<3>::from_data(
+        TensorData::new(count(size.width), [1, 1, size.width]),
+        options(),
+    );
+    let y = Tensor::<3>::from_data(
+        TensorData::new(count(size.height), [1, size.height, 1]),
+        options(),
+    );
+    let linear =
+        |row: usize| entry(row, 0) * x.clone() + (entry(row, 1) * y.clone() + entry(row, 2));
+    let mut axes = [linear(0), linear(1)];
+    if !matrices.iter().all(|matrix| matrix.is_affine()) {
+        let depth = linear(2);
+        axes = axes.map(|axis| axis / depth.clone());
+    }
+    axes.map(|axis| {
+        axis.clamp(-REACH, REACH)
+            .reshape([matrices.len(), 1, size.area()])
+    })
+}
+
+/// The fill as `[1, channels, 1]`; `None` for borders without one.
+fn fill(border: &Border, channels: usize, dtype: DType, device: &Device) -> Option<Tensor<3>> {
+    matches!(border, Border::Constant(_) | Border::ConstantTwice(_)).then(|| {
+        let values: Vec<f32> = (0..channels).map(|c| border.fill(c)).collect();
+        Tensor::from_data(TensorData::new(values, [1, channels, 1]), (device, dtype))
+    })
+}
+
+struct Source<'a> {
+    planes: Tensor<3>,
+    size: Size,
+    border: &'a Border,
+    fill: Option<Tensor<3>>,
+}
+
+/// Values at one neighbour of every output pixel.
+struct Tap {
+    /// `[batch, channels, pixels]`, the fill included.
+    value: Tensor<3>,
+    /// 1 inside and 0 outside, `[batch, 1, pixels]`, if there is a fill.
+    inside: Option<Tensor<3>>,
+}
+
+impl Source<'_> {
+    fn bilinear(&self, x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
+        let dtype = self.planes.dtype();
+        let (left, top) = (x.clone().floor(), y.clone().floor());
+        let tx = cast(x - left.clone(), dtype);
+        let ty = cast(y - top.clone(), dtype);
+        let outside = match self.border {
+            Border::ConstantTwice(_) => self.fill.as_ref().map(Tensor::zeros_like),
+            _ => self.fill.clone(),
+        };
+        let taps = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+            .map(|(dx, dy)| self.tap(left.clone() + dx, top.clone() + dy, outside.clone()));
+        let inside = taps.each_ref().map(|tap| tap.inside.clone());
+        let value = lerp2(taps.map(|tap| tap.value), &tx, &ty);
+        match (self.border, &self.fill, inside) {
+            (Border::ConstantTwice(_), Some(fill), [Some(a), Some(b), Some(c), Some(d)]) => {
+                let inside = lerp2([a, b, c, d], &tx, &ty);
+                // The taps hold 0 outside, so `value` is the sum inside.
+                value * inside.clone() + (-inside + 1.0) * fill.clone()
+            }
+            _ => value,
+        }
+    }
+
+    /// The pixels at whole positions, and `outside` where there is none.
+    fn tap(&self, x: Tensor<3>, y: Tensor<3>, outside: Option<Tensor<3>>) -> Tap {
+        let dtype = self.planes.dtype();
+        let [batch, channels, _] = self.planes.dims();
+        let Size { height, width } = self.size;
+        let inside = outside.is_some().then(|| {
+            let within = |axis: &Tensor<3>, n: usize| {
+                let low = axis.clone().greater_equal_elem(0.0);
+                low.bool_and(axis.clone().lower_elem(n as f32))
+            };
+            within(&x, width).bool_and(within(&y, height))
+        });
+        let x = fold(x, width, self.border);
+        let y = fold(y, height, self.border);
+        let index: Tensor<3, Int> = y.int() * width as i64 + x.int();
+        let pixels = index.dims()[2];
+        let value = self
+            .planes
+            .clone()
+            .gather(2, index.expand([batch, channels, pixels]));
+        let (Some(inside), Some(outside)) = (inside, outside) else {
+            return Tap {
+                value,
+                inside: None,
+            };
+        };
+        let mask = inside.clone().expand([batch, channels, pixels]);
+        let value = outside
+            .expand([batch, channels, pixels])
+            .mask_where(mask, value);
+        Tap {
+            value,
+            inside: Some(cast(inside.float(), dtype)),
+        }
+    }
+}
+
+/// Whole positions folded into `0..n`; those under a fill are clamped.
+fn fold(axis: Tensor<3>, n: usize, border: &Border) -> Tensor<3> {
+    let last = n as f32 - 1.0;
+    // `i - n floor((i + 1/2) / n)` is safe against a quotient that rounds up.
+    let remainder = |axis: Tensor<3>, n: f32| {
+        let times = ((axis.clone() + 0.5) / n).floor();
+        axis - times * n
+    };
+    let folded = match border {
+        Border::Constant(_) | Border::ConstantTwice(_) | Border::Replicate => axis,
+        Border::Wrap => remainder(axis, n as f32),
+        Border::Symmetric => {
+            let period = 2.0 * n as f32;
+            let axis = remainder(axis, period);
+            axis.clone().min_pair(-axis + (period - 1.0))
+        }
+        Border::Reflect if n == 1 => axis * 0.0,
+        Border::Reflect => {
+            let period = 2.0 * last;
+            let axis = remainder(axis, period);
+            axis.clone().min_pair(-axis + period)
+        }
+    };
+    folded.clamp(0.0, last)
+}
+
+fn lerp2([a, b, c, d]: [Tensor<3>; 4], tx: &Tensor<3>, ty: &Tensor<3>) -> Tensor<3> {
+    let top = a.clone() + (b - a) * tx.clone();
+    let low = c.clone() + (d - c) * tx.clone();
+    top.clone() + (low - top) * ty.clone()
+}
+
+fn cast(tensor: Tensor<3>, dtype: DType) -> Tensor<3> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        tensor.cast(dtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::warp_batch;
+    use proptest::prelude::*;
+
+    fn border() -> impl Strategy<Value = Border> {
+        prop_oneof![
+            Just(Border::Constant(vec![0.25, 0.5])),
+            Just(Border::ConstantTwice(vec![0.25])),
+            Just(Border::Replicate),
+            Just(Border::Symmetric),
+            Just(Border::Reflect),
+            Just(Border::Wrap),
+        ]
+    }
+
+    const SIZE: Size = Size::new(11, 8);
+
+    fn affine(turns: f64, zoom: f64, shift: f64, perspective: f64) -> Matrix {
+        Matrix::from([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [perspective, 0.0, 1.0]])
+            .compose(Matrix::translation(shift, -shift / 3.0))
+            .compose(Matrix::rotation(turns).about(SIZE.centre()))
+            .compose(Matrix::scale(zoom, 1.0))
+    }
+
+    fn compare(chains: Vec<Vec<Warp>>) -> Result<(), TestCaseError> {
+        let n = chains.len();
+        let data: Vec<f32> = (0..n * 2 * SIZE.area())
+            .map(|i| (i * 37 % 64) as f32 / 64.0)
+            .collect();
+        let mut expected = vec![0.0; data.len()];
+        warp_batch(&data, &mut expected, SIZE, 2, &chains).unwrap();
+        let images = Tensor::<1>::from_data(data.as_slice(), &Device::flex()).reshape([
+            n,
+            2,
+            SIZE.height,
+            SIZE.width,
+        ]);
+        let got: Vec<f32> = warp(images, chains).into_data().try_into_vec().unwrap();
+        for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+            prop_assert!((got - expected).abs() < 1e-4, "{i}: {got} {expected}");
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_kernel(
+            one in border(), two in border(), turns in -1.0..1.0_f64, zoom in 0.4..2.5_f64,
+            shift in -30.0..30.0_f64, perspective in -1e-2..1e-2_f64,
+        ) {
+            let bilinear = |matrix, border: &Border| Warp {
+                matrix,
+                size: SIZE,
+                interpolation: Interpolation::Bilinear,
+                border: border.clone(),
+            };
+            let flip = Warp::exact(Matrix::horizontal_flip(SIZE), SIZE);
+            compare(vec![
+                vec![bilinear(affine(turns, zoom, shift, 0.0), &one)],
+                vec![],
+                vec![flip.clone()],
+                vec![bilinear(affine(-turns, 1.0, 0.5, perspective), &two), flip],
+                vec![
+                    bilinear(affine(0.03, zoom, 1.5, 0.0), &two),
+                    bilinear(affine(turns, 1.0, 0.0, 0.0), &one),
+                ],
+            ])?;
+        }
+
+        #[test]
+        fn nearest_agrees_away_from_ties(
+            border in border(), shift in -9_i32..9, tenth in 1_i32..5, still: bool,
+        ) {
+            let dx = f64::from(shift) + if still { 0.0 } else { f64::from(tenth) / 10.0 };
+            compare(vec![vec![Warp {
+                matrix: Matrix::translation(dx, 0.2),
+                size: SIZE,
+                interpolation: Interpolation::Nearest,
+                border,
+            }]])?;
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_weights_of_the_pixels() {
+        let device = Device::flex().autodiff();
+        let x = Tensor::<4>::zeros([1, 1, 1, 4], &device).require_grad();
+        let half = Warp {
+            matrix: Matrix::translation(0.25, 0.0),
+            size: Size::new(1, 4),
+            interpolation: Interpolation::Bilinear,
+            border: Border::Replicate,
+        };
+        let plans = [crate::Plan::from(half)];
+        let y = crate::layer::apply_batch(x.clone(), &plans).unwrap();
+        let gradients = y.sum().backward();
+        let gradient: Vec<f32> = x
+            .grad(&gradients)
+            .unwrap()
+            .into_data()
+            .try_into_vec()
+            .unwrap();
+        assert_eq!(gradient, [0.75, 1.0, 1.0, 1.25]);
+    }
+}

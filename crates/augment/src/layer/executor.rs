@@ -1,0 +1,97 @@
+//! Applying one plan per sample to a batch.
+
+use super::composite;
+use crate::kernel::warp_batch;
+use crate::{AugmentError, Plan, Size, Step, Warp};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+/// Applies plan number `i` to image number `i` of a batch
+/// `[batch, channels, height, width]`, on whichever device it is.
+///
+/// ```
+/// use burn::tensor::{Device, Tensor};
+/// use firecraft_augment::{Matrix, Plan, Size, Warp, layer::apply_batch};
+///
+/// let size = Size::new(1, 3);
+/// let mirror = Plan::from(Warp::exact(Matrix::horizontal_flip(size), size));
+/// let images = Tensor::<4>::from_data([[[[1.0, 2.0, 3.0]]]], &Device::flex());
+/// let out = apply_batch(images, &[mirror])?;
+/// assert_eq!(out.into_data().try_into_vec::<f32>().unwrap(), [3.0, 2.0, 1.0]);
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+///
+/// # Errors
+/// If there isn't one plan per image, or a plan changes the size.
+pub fn apply_batch(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, AugmentError> {
+    let [batch, _, height, width] = images.dims();
+    if plans.len() != batch {
+        return Err(AugmentError::Length {
+            operation: "apply_batch: plans",
+            got: plans.len(),
+            expected: batch,
+        });
+    }
+    let size = Size::new(height, width);
+    if let Some(plan) = plans.iter().find(|plan| plan.output(size) != size) {
+        return Err(AugmentError::BatchSize {
+            operation: "apply_batch",
+            got: plan.output(size),
+            expected: size,
+        });
+    }
+    Ok(run(images, plans))
+}
+
+/// [`apply_batch`] for plans that are known to fit.
+pub(super) fn run(images: Tensor<4>, plans: &[Plan]) -> Tensor<4> {
+    let [_, channels, height, width] = images.dims();
+    let chains: Vec<Vec<Warp>> = plans.iter().map(warps).collect();
+    if channels * height * width == 0 || chains.iter().all(Vec::is_empty) {
+        return images;
+    }
+    // The kernel has no backward; gradients go through tensor operations.
+    if is_host(&images.device())
+        && !images.is_tracked()
+        && let Some(out) = on_host(&images, &chains)
+    {
+        return out;
+    }
+    composite::warp(images, chains)
+}
+
+fn warps(plan: &Plan) -> Vec<Warp> {
+    plan.steps
+        .iter()
+        .map(|Step::Warp(warp)| warp.clone())
+        .collect()
+}
+
+/// Whether reading the data of a tensor costs next to nothing.
+fn is_host(device: &Device) -> bool {
+    let device = device.clone().without_autodiff();
+    #[cfg(feature = "flex")]
+    if device == Device::flex() {
+        return true;
+    }
+    #[cfg(feature = "ndarray")]
+    if device == Device::ndarray() {
+        return true;
+    }
+    false
+}
+
+/// `None` if the numbers can't be read as `f32`.
+fn on_host(images: &Tensor<4>, chains: &[Vec<Warp>]) -> Option<Tensor<4>> {
+    let [batch, channels, height, width] = images.dims();
+    let dtype = images.dtype();
+    let data = images
+        .clone()
+        .without_autodiff()
+        .try_into_data_dtype(DType::F32)
+        .ok()?;
+    let mut out = vec![0.0_f32; batch * channels * height * width];
+    let size = Size::new(height, width);
+    warp_batch(data.as_slice().ok()?, &mut out, size, channels, chains).ok()?;
+    let out = TensorData::new(out, [batch, channels, height, width]);
+    Some(Tensor::from_data(out, (&images.device(), dtype)))
+}

@@ -1,0 +1,223 @@
+//! Several transforms in order: `compose`.
+
+use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform, Transforms};
+use firecraft_key::Key;
+use firecraft_spec::{Registry, Spec, SpecError, Value};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Several transforms, one after the other.
+///
+/// Transform number `i` plans with `key.fold(i)`, on the size that those
+/// before it leave. The plan is fused (see [`Plan::fused`]) unless the
+/// composition is [`Compose::exact`].
+///
+/// ```
+/// use firecraft_augment::{Compose, RandomFlipConfig, RandomRotationConfig};
+/// use firecraft_augment::{SampleMeta, Size, Transform};
+/// use firecraft_key::Key;
+/// let chain = Compose::new()
+///     .with(RandomFlipConfig::new())
+///     .with(RandomRotationConfig::new(0.1))
+///     .with(RandomRotationConfig::new(0.2));
+/// let meta = SampleMeta { size: Size::new(32, 32), channels: 3 };
+/// let plan = chain.plan(&meta, Key::from_seed(1))?;
+/// assert_eq!(plan.steps.len(), 1, "one resampling for all three");
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Compose {
+    transforms: Vec<Arc<dyn Transform>>,
+    exact: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    transforms: Vec<Spec>,
+    #[serde(default)]
+    exact: bool,
+}
+
+impl Compose {
+    /// No transform: the identity.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a transform.
+    #[must_use]
+    pub fn with(mut self, transform: impl Transform) -> Self {
+        self.transforms.push(Arc::new(transform));
+        self
+    }
+
+    /// Appends a transform that is already behind a pointer, as registries
+    /// make them.
+    #[must_use]
+    pub fn with_boxed(mut self, transform: Box<dyn Transform>) -> Self {
+        self.transforms.push(transform.into());
+        self
+    }
+
+    /// Applies every step by itself, as the peers do: for comparing with
+    /// them, and for measuring what fusing is worth.
+    #[must_use]
+    pub const fn exact(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// The transforms in order.
+    pub fn transforms(&self) -> impl Iterator<Item = &dyn Transform> {
+        self.transforms.iter().map(|transform| &**transform)
+    }
+
+    /// The transforms that `specs` describe, in order.
+    ///
+    /// # Errors
+    /// What the registry reports, with the index of the spec.
+    pub fn from_specs(specs: &[Spec], registry: &Registry<Transforms>) -> Result<Self, SpecError> {
+        let mut compose = Self::new();
+        for (i, spec) in specs.iter().enumerate() {
+            let transform = registry.build(spec).map_err(|error| error.at(i))?;
+            compose = compose.with_boxed(transform);
+        }
+        Ok(compose)
+    }
+
+    /// The constructor for registries.
+    pub(crate) fn build(
+        spec: &Spec,
+        registry: &Registry<Transforms>,
+    ) -> Result<Box<dyn Transform>, SpecError> {
+        let fields: Fields = spec.parse()?;
+        let mut compose = Self::from_specs(&fields.transforms, registry)
+            .map_err(|error| error.under("transforms"))?;
+        compose.exact = fields.exact;
+        Ok(Box::new(compose))
+    }
+
+    fn finish(&self, plan: Plan, meta: &SampleMeta) -> Plan {
+        if self.exact {
+            plan
+        } else {
+            plan.fused(meta.size)
+        }
+    }
+}
+
+impl Transform for Compose {
+    fn name(&self) -> &'static str {
+        "compose"
+    }
+
+    fn validate(&self) -> Result<(), AugmentError> {
+        self.transforms().try_for_each(Transform::validate)
+    }
+
+    fn plan(&self, meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError> {
+        let mut plan = Plan::identity();
+        for (i, transform) in self.transforms().enumerate() {
+            let seen = SampleMeta {
+                size: plan.output(meta.size),
+                ..*meta
+            };
+            plan.extend(transform.plan(&seen, key.fold(i as u64))?);
+        }
+        Ok(self.finish(plan, meta))
+    }
+
+    fn spec(&self) -> Result<Spec, SpecError> {
+        let transforms = self
+            .transforms()
+            .enumerate()
+            .map(|(i, transform)| transform.spec().map(Value::from).map_err(|e| e.at(i)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let spec = Spec::new(self.name()).with("transforms", transforms);
+        Ok(if self.exact {
+            spec.with("exact", true)
+        } else {
+            spec
+        })
+    }
+
+    fn as_layer(&self) -> Option<&dyn LayerTransform> {
+        self.transforms()
+            .all(|transform| transform.as_layer().is_some())
+            .then_some(self)
+    }
+}
+
+impl LayerTransform for Compose {
+    fn draw(&self, meta: &SampleMeta, key: Key) -> Plan {
+        let mut plan = Plan::identity();
+        // `as_layer` gives a composition away only if all parts are layers.
+        let layers = self.transforms().filter_map(Transform::as_layer);
+        for (i, layer) in layers.enumerate() {
+            plan.extend(layer.draw(meta, key.fold(i as u64)));
+        }
+        self.finish(plan, meta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{apply, meta, plan};
+    use crate::{
+        FillMode, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
+        RandomZoomConfig, Size,
+    };
+    use proptest::prelude::*;
+
+    fn chain() -> Compose {
+        Compose::new()
+            .with(RandomFlipConfig::new())
+            .with(RandomRotationConfig::new(0.05).with_fill_mode(FillMode::Nearest))
+            .with(RandomTranslationConfig::new(0.1, 0.1).with_fill_mode(FillMode::Nearest))
+            .with(RandomZoomConfig::new(0.1).with_fill_mode(FillMode::Nearest))
+    }
+
+    proptest! {
+        #[test]
+        fn fused_and_exact_agree_on_smooth_images(seed: u64) {
+            let size = Size::new(40, 40);
+            let wave = |x: usize, y: usize| {
+                0.5 + 0.25 * (x as f32 / 12.0).sin() + 0.25 * (y as f32 / 9.0).cos()
+            };
+            let image: Vec<f32> = (0..size.area()).map(|i| wave(i % 40, i / 40)).collect();
+            let key = Key::from_seed(seed);
+            let fused = chain().plan(&meta(size), key).unwrap();
+            let exact = chain().exact().plan(&meta(size), key).unwrap();
+            prop_assert_eq!(fused.steps.len(), 1);
+            prop_assert!(exact.steps.len() >= 3);
+            let (one, many) = (apply(&fused, &image, size), apply(&exact, &image, size));
+            // The middle: near the edges the two differ on purpose.
+            for y in 12..28 {
+                for x in 12..28 {
+                    let (a, b) = (one[y * 40 + x], many[y * 40 + x]);
+                    prop_assert!((a - b).abs() < 5e-3, "({x}, {y}): {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_part_draws_from_its_own_stream() {
+        let twice = Compose::new()
+            .with(RandomRotationConfig::new(0.1))
+            .with(RandomRotationConfig::new(0.1))
+            .exact();
+        let plan = plan(&twice, 9);
+        assert_ne!(plan.steps[0], plan.steps[1]);
+    }
+
+    #[test]
+    fn drawing_as_a_layer_is_planning() {
+        let (chain, key) = (chain(), Key::from_seed(4));
+        let meta = meta(Size::new(9, 7));
+        assert_eq!(chain.plan(&meta, key).unwrap(), chain.draw(&meta, key));
+    }
+}

@@ -1,0 +1,131 @@
+//! The transforms. One file each: configuration, plan, documentation, tests.
+
+mod compose;
+mod random_flip;
+mod random_rotation;
+mod random_translation;
+mod random_zoom;
+
+pub use compose::Compose;
+pub use random_flip::{FlipMode, RandomFlipConfig};
+pub use random_rotation::RandomRotationConfig;
+pub use random_translation::RandomTranslationConfig;
+pub use random_zoom::RandomZoomConfig;
+
+use crate::Border;
+use serde::{Deserialize, Serialize};
+
+/// What Keras' geometric layers show outside the image; [`Border`] has the
+/// same under unambiguous names, and more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FillMode {
+    /// One value, `fill_value`: `kkkk|abcd|kkkk`.
+    Constant,
+    /// The nearest pixel: `aaaa|abcd|dddd`.
+    Nearest,
+    /// The mirror image, edge included: `dcba|abcd|dcba`.
+    #[default]
+    Reflect,
+    /// The other side: `abcd|abcd|abcd`.
+    Wrap,
+}
+
+impl FillMode {
+    /// The border of that mode; only [`FillMode::Constant`] uses the value.
+    #[must_use]
+    pub fn border(self, fill_value: f32) -> Border {
+        match self {
+            Self::Constant => Border::Constant(vec![fill_value]),
+            Self::Nearest => Border::Replicate,
+            Self::Reflect => Border::Symmetric,
+            Self::Wrap => Border::Wrap,
+        }
+    }
+}
+
+/// The methods of [`Transform`](crate::Transform) that are the same for every
+/// transform that can be a layer.
+macro_rules! layer_transform {
+    ($name:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn plan(
+            &self,
+            meta: &$crate::SampleMeta,
+            key: firecraft_key::Key,
+        ) -> Result<$crate::Plan, $crate::AugmentError> {
+            $crate::Transform::validate(self)?;
+            Ok($crate::LayerTransform::draw(self, meta, key))
+        }
+
+        fn spec(&self) -> Result<firecraft_spec::Spec, firecraft_spec::SpecError> {
+            firecraft_spec::Spec::from_config($name, self)
+        }
+
+        fn as_layer(&self) -> Option<&dyn $crate::LayerTransform> {
+            Some(self)
+        }
+    };
+}
+pub(crate) use layer_transform;
+
+/// `init` and the builders that every geometric layer has.
+macro_rules! geometric_builders {
+    () => {
+        /// Sets what lies outside the image.
+        #[must_use]
+        pub const fn with_fill_mode(mut self, fill_mode: $crate::FillMode) -> Self {
+            self.fill_mode = fill_mode;
+            self
+        }
+
+        /// Sets the value outside the image, for [`FillMode::Constant`](crate::FillMode).
+        #[must_use]
+        pub const fn with_fill_value(mut self, fill_value: f32) -> Self {
+            self.fill_value = fill_value;
+            self
+        }
+
+        /// Sets how values between pixels are made.
+        #[must_use]
+        pub const fn with_interpolation(mut self, interpolation: $crate::Interpolation) -> Self {
+            self.interpolation = interpolation;
+            self
+        }
+    };
+}
+pub(crate) use geometric_builders;
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Shared by the tests of the operations.
+
+    use crate::kernel::warp_batch;
+    use crate::{Plan, SampleMeta, Size, Step, Transform};
+    use firecraft_key::Key;
+
+    pub(crate) const SIZE: Size = Size::new(6, 9);
+
+    pub(crate) fn meta(size: Size) -> SampleMeta {
+        SampleMeta { size, channels: 1 }
+    }
+
+    pub(crate) fn plan(transform: &impl Transform, seed: u64) -> Plan {
+        transform.plan(&meta(SIZE), Key::from_seed(seed)).unwrap()
+    }
+
+    /// Applies a plan to one image of one channel.
+    pub(crate) fn apply(plan: &Plan, image: &[f32], size: Size) -> Vec<f32> {
+        let warps = plan
+            .steps
+            .iter()
+            .map(|Step::Warp(warp)| warp.clone())
+            .collect();
+        let mut out = vec![0.0; image.len()];
+        warp_batch(image, &mut out, size, 1, &[warps]).unwrap();
+        out
+    }
+}

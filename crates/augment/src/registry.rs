@@ -1,0 +1,120 @@
+//! Filling a registry with the transforms of this crate.
+
+use crate::{
+    Compose, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig,
+    Transform, Transforms,
+};
+use firecraft_spec::{Registries, Registry, Spec, SpecError};
+use serde::de::DeserializeOwned;
+
+/// Adds every transform of this crate.
+///
+/// ```
+/// use firecraft_augment::{Transforms, register};
+/// use firecraft_spec::{Registries, Spec};
+/// let mut registries = Registries::new();
+/// register(&mut registries)?;
+/// let spec = Spec::new("random_rotation").with("factor", 0.1);
+/// let transform = registries.build::<Transforms>(&spec)?;
+/// assert_eq!(transform.name(), "random_rotation");
+/// let error = registries.build::<Transforms>(&Spec::new("random_rotation").with("factor", 2.0));
+/// assert_eq!(
+///     error.unwrap_err().to_string(),
+///     "random_rotation: `factor`: (-2, 2) is not allowed; use an ordered pair in [-1, 1]",
+/// );
+/// # Ok::<(), firecraft_spec::SpecError>(())
+/// ```
+///
+/// # Errors
+/// [`SpecError::Duplicate`] if a name is taken.
+pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
+    let registry = registries.get_mut::<Transforms>();
+    registry.register("compose", "several transforms in order", Compose::build)?;
+    add::<RandomFlipConfig>(
+        registry,
+        "random_flip",
+        "mirrors left-right, up-down or both",
+    )?;
+    add::<RandomRotationConfig>(registry, "random_rotation", "turns about the centre")?;
+    add::<RandomTranslationConfig>(registry, "random_translation", "shifts")?;
+    add::<RandomZoomConfig>(registry, "random_zoom", "zooms about the centre")?;
+    Ok(())
+}
+
+/// Adds a transform that is its own configuration.
+fn add<T: Transform + DeserializeOwned>(
+    registry: &mut Registry<Transforms>,
+    name: &str,
+    summary: &str,
+) -> Result<(), SpecError> {
+    registry.register(name, summary, |spec: &Spec, _: &Registry<Transforms>| {
+        let transform: T = spec.parse()?;
+        transform.validate().map_err(SpecError::from)?;
+        Ok(Box::new(transform) as Box<dyn Transform>)
+    })
+}
+
+impl From<crate::AugmentError> for SpecError {
+    fn from(error: crate::AugmentError) -> Self {
+        match error {
+            crate::AugmentError::Parameter {
+                field,
+                got,
+                expected,
+                ..
+            } => Self::field(field, format_args!("{got} is not allowed; use {expected}")),
+            other => Self::invalid(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::plan;
+    use crate::{FillMode, Interpolation};
+
+    fn registries() -> Registries {
+        let mut registries = Registries::new();
+        register(&mut registries).unwrap();
+        registries
+    }
+
+    #[test]
+    fn specs_come_back_through_json_and_plan_the_same() {
+        let chain = Compose::new()
+            .with(RandomFlipConfig::new())
+            .with(
+                RandomRotationConfig::new((0.0, 0.1))
+                    .with_fill_mode(FillMode::Constant)
+                    .with_fill_value(0.5),
+            )
+            .with(RandomTranslationConfig::new(0.1, 0.2))
+            .with(RandomZoomConfig::new(0.3).with_interpolation(Interpolation::Nearest));
+        let json = serde_json::to_string(&chain.spec().unwrap()).unwrap();
+        let spec: Spec = serde_json::from_str(&json).unwrap();
+        let again = registries().build::<Transforms>(&spec).unwrap();
+        assert_eq!(again.spec().unwrap(), spec);
+        let meta = crate::ops::testing::meta(crate::ops::testing::SIZE);
+        let key = firecraft_key::Key::from_seed(7);
+        assert_eq!(again.plan(&meta, key).unwrap(), plan(&chain, 7));
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let inner = Spec::new("random_zoom").with("height_factor", -3.0);
+        let inner = inner.with("height_factor", vec![-3.0, 0.0]);
+        let spec = Spec::new("compose").with("transforms", vec![Spec::new("random_flip"), inner]);
+        assert_eq!(
+            registries()
+                .build::<Transforms>(&spec)
+                .unwrap_err()
+                .to_string(),
+            "random_zoom: `transforms[1].height_factor`: (-3, 0) is not allowed; \
+             use an ordered pair in [-0.99, 100]"
+        );
+        let spec = Spec::new("random_flip").with("mod", "both");
+        let error = registries().build::<Transforms>(&spec).unwrap_err();
+        assert!(error.to_string().contains("did you mean `mode`"), "{error}");
+    }
+}
