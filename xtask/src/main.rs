@@ -1,3 +1,71 @@
-//! xtask
+//! Developer tasks: `cargo xtask ci | deps | conformance`.
+//!
+//! What lives here: what a contributor runs by hand and CI runs by itself. What
+//! must not: anything a user of the library needs; the `firecraft` command is
+//! in `crates/cli`.
 
-fn main() {}
+mod deps;
+
+use std::{
+    env,
+    error::Error,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  ci            everything that CI runs (.ci/run)
+  deps          the invariants between crates, licences and sources
+  conformance   the golden cases (arguments are passed on)
+";
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    match run(env::args().skip(1).collect()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            // A closed stderr leaves nothing to tell.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<bool> {
+    let (task, rest) = arguments.split_first().ok_or(USAGE)?;
+    match task.as_str() {
+        "ci" => succeeds(Command::new(root().join(".ci/run")).args(rest)),
+        "deps" => deps::run(&root(), &mut io::stdout().lock()),
+        "conformance" => {
+            let mut command = cargo(&["run", "--release", "-p", "conformance", "--"]);
+            if rest.is_empty() {
+                command.arg("tests/golden");
+            }
+            succeeds(command.args(rest))
+        }
+        _ => Err(format!("there is no task `{task}`\n{USAGE}").into()),
+    }
+}
+
+fn succeeds(command: &mut Command) -> Result<bool> {
+    let status = command.current_dir(root()).status();
+    let status = status.map_err(|e| format!("cannot run {command:?}: {e}"))?;
+    Ok(status.success())
+}
+
+/// The cargo that runs this task, at the root of the workspace.
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_path_buf()
+}
