@@ -1,0 +1,31 @@
+//! SHA-256 of data, in the form that checksum files use.
+
+use crate::DataError;
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of `bytes` in lower-case hexadecimal.
+///
+/// ```
+/// let digest = firecraft_data::sha256_hex(b"abc");
+/// assert!(digest.starts_with("ba7816bf8f01cfea"));
+/// ```
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Fails unless the SHA-256 of `bytes` is `expected`.
+pub(crate) fn verify(file: &str, bytes: &[u8], expected: &str) -> Result<(), DataError> {
+    let got = sha256_hex(bytes);
+    if got == expected {
+        return Ok(());
+    }
+    Err(DataError::Checksum {
+        file: file.to_owned(),
+        expected: expected.to_owned(),
+        got,
+    })
+}
