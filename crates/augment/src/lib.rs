@@ -57,6 +57,7 @@ pub mod kernel;
 #[cfg(feature = "burn")]
 pub mod layer;
 mod ops;
+mod preview;
 mod registry;
 mod transform;
 
@@ -69,5 +70,6 @@ pub use ops::{
     Compose, FillMode, FlipMode, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
     RandomZoomConfig,
 };
+pub use preview::{Preview, preview};
 pub use registry::register;
 pub use transform::{LayerTransform, Plan, SampleMeta, Step, Transform, Transforms};

@@ -114,6 +114,17 @@ impl Plan {
         })
     }
 
+    /// Where the point `(x, y)` of an image goes, in pixels from the centre of
+    /// the top left pixel; `None` if a step has no inverse there.
+    #[must_use]
+    pub fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        self.steps
+            .iter()
+            .try_fold((x, y), |(x, y), step| match step {
+                Step::Warp(warp) => warp.matrix.inverse()?.map(x, y),
+            })
+    }
+
     /// The same plan with neighbouring geometric steps joined into one
     /// resampling each, and steps without effect dropped; see
     /// [`fuse`](geometry::fuse).

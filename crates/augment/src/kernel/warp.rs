@@ -544,6 +544,36 @@ mod tests {
     }
 
     #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let size = Size::new(19, 23);
+        let data: Vec<f32> = (0..16 * 3 * size.area())
+            .map(|i| (i * 37 % 101) as f32 / 101.0)
+            .collect();
+        let chains: Vec<Vec<Warp>> = (0..16)
+            .map(|i| {
+                vec![Warp {
+                    matrix: Matrix::rotation(f64::from(i) / 16.3).about(size.centre()),
+                    size,
+                    interpolation: Interpolation::Bilinear,
+                    border: Border::Symmetric,
+                }]
+            })
+            .collect();
+        let run = |threads| {
+            let mut out = vec![0.0; data.len()];
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap()
+                .install(|| warp_batch(&data, &mut out, size, 3, &chains).unwrap());
+            out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+        };
+        let one = run(1);
+        assert_eq!(one, run(2));
+        assert_eq!(one, run(8));
+    }
+
+    #[test]
     fn whole_steps_show_the_border() {
         let size = Size::new(1, 4);
         for (border, expected) in [

@@ -204,6 +204,34 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn a_marker_lands_where_its_key_point_says(seed: u64, x in 10.0..22.0_f64, y in 10.0..22.0_f64) {
+            let size = Size::new(32, 32);
+            let spot = |px: usize, py: usize| {
+                let (dx, dy) = (px as f64 - x, py as f64 - y);
+                (-(dx * dx + dy * dy) / 4.0).exp() as f32
+            };
+            let image: Vec<f32> = (0..size.area()).map(|i| spot(i % 32, i / 32)).collect();
+            let chain = Compose::new()
+                .with(RandomFlipConfig::new())
+                .with(RandomRotationConfig::new(0.5).with_fill_mode(FillMode::Constant))
+                .with(RandomTranslationConfig::new(0.1, 0.1).with_fill_mode(FillMode::Constant))
+                .with(RandomZoomConfig::new(0.2).with_fill_mode(FillMode::Constant));
+            let plan = chain.plan(&meta(size), Key::from_seed(seed)).unwrap();
+            let out = apply(&plan, &image, size);
+            let mass: f64 = out.iter().copied().map(f64::from).sum();
+            let centre = |axis: fn(usize) -> usize| {
+                let moment = |(i, &v): (usize, &f32)| axis(i) as f64 * f64::from(v);
+                out.iter().enumerate().map(moment).sum::<f64>() / mass
+            };
+            let (px, py) = plan.map_point(x, y).unwrap();
+            // Bilinear resampling moves a centre of mass by far less than this.
+            prop_assert!((centre(|i| i % 32) - px).abs() < 0.15, "{} {px}", centre(|i| i % 32));
+            prop_assert!((centre(|i| i / 32) - py).abs() < 0.15, "{} {py}", centre(|i| i / 32));
+        }
+    }
+
     #[test]
     fn each_part_draws_from_its_own_stream() {
         let twice = Compose::new()
