@@ -1,0 +1,47 @@
+//! The closed forms, one file each.
+
+mod chebyshev;
+mod constant;
+mod constant_factor;
+mod cosine;
+mod cyclic;
+mod exponential;
+mod flat_cosine;
+mod inverse_sqrt;
+mod inverse_time;
+mod lambda;
+mod linear;
+mod multi_step;
+mod noam;
+mod one_cycle;
+mod piecewise;
+mod piecewise_constant;
+mod polynomial;
+mod rex;
+mod step;
+mod tanh;
+mod warm_restarts;
+mod wsd;
+
+pub use chebyshev::{Chebyshev, ChebyshevConfig};
+pub use constant::{Constant, ConstantConfig};
+pub use constant_factor::{ConstantFactor, ConstantFactorConfig};
+pub use cosine::{Beyond, Cosine, CosineConfig};
+pub use cyclic::{Cyclic, CyclicConfig, CyclicMode, ScaleBy};
+pub use exponential::{Exponential, ExponentialConfig};
+pub use flat_cosine::{FlatCosine, FlatCosineConfig};
+pub use inverse_sqrt::{InverseSqrt, InverseSqrtConfig};
+pub use inverse_time::{InverseTimeDecay, InverseTimeDecayConfig};
+pub use lambda::Lambda;
+pub use linear::{Linear, LinearConfig};
+pub use multi_step::{MultiStep, MultiStepConfig};
+pub use noam::{Noam, NoamConfig};
+pub use one_cycle::{OneCycle, OneCycleConfig, OneCycleMomentumConfig};
+pub use piecewise::{Knot, Piecewise, PiecewiseConfig};
+pub use piecewise_constant::{PiecewiseConstant, PiecewiseConstantConfig, Switch};
+pub use polynomial::{Polynomial, PolynomialConfig};
+pub use rex::{Rex, RexConfig};
+pub use step::{Step, StepConfig};
+pub use tanh::{Tanh, TanhConfig};
+pub use warm_restarts::{Shrink, WarmRestarts, WarmRestartsConfig};
+pub use wsd::{StablePhase, WarmupStableDecay, WarmupStableDecayConfig};

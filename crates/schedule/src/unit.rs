@@ -1,0 +1,145 @@
+//! Positions and lengths: updates, epochs or fractions, converted here only.
+
+use crate::context::Origin;
+use crate::{Horizon, ScheduleError, StepContext};
+use serde::{Deserialize, Serialize};
+
+/// What the position of a closed form and the lengths of combinators count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Optimiser updates.
+    #[default]
+    Updates,
+    /// Whole epochs: the value changes between epochs only.
+    Epochs,
+    /// Epochs with their fraction: `update / updates_per_epoch`.
+    FractionalEpochs,
+    /// The fraction of the run: `update / total_updates`, from 0 towards 1.
+    Fraction,
+}
+
+impl Unit {
+    /// The position of a moment. 0 while a length that it depends on is
+    /// unknown; [`Unit::check`] reports that before the run.
+    ///
+    /// ```
+    /// use firecraft_schedule::{Horizon, Unit};
+    /// let moment = Horizon::epochs(4, 10).at(15);
+    /// assert_eq!(Unit::Updates.position(&moment), 15.0);
+    /// assert_eq!(Unit::Epochs.position(&moment), 1.0);
+    /// assert_eq!(Unit::FractionalEpochs.position(&moment), 1.5);
+    /// assert_eq!(Unit::Fraction.position(&moment), 0.375);
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn position(self, context: &StepContext) -> f64 {
+        match self {
+            Self::Updates => context.update as f64,
+            Self::Epochs => context.epoch as f64,
+            Self::FractionalEpochs => ratio(context.update, context.updates_per_epoch),
+            Self::Fraction => ratio(context.update, context.total_updates),
+        }
+    }
+
+    /// A position in updates, where it can be known.
+    #[must_use]
+    pub fn to_updates(self, position: f64, horizon: &Horizon) -> Option<f64> {
+        match self {
+            Self::Updates => Some(position),
+            Self::Epochs | Self::FractionalEpochs => {
+                horizon.updates_per_epoch.map(|n| position * n as f64)
+            }
+            Self::Fraction => horizon.total_updates.map(|n| position * n as f64),
+        }
+    }
+
+    /// Whether a run knows what this unit depends on.
+    ///
+    /// # Errors
+    /// [`ScheduleError::Missing`].
+    pub fn check(self, schedule: &'static str, horizon: &Horizon) -> Result<(), ScheduleError> {
+        match self {
+            Self::FractionalEpochs if horizon.updates_per_epoch.unwrap_or(0) == 0 => {
+                Err(ScheduleError::Missing {
+                    schedule,
+                    needs: "the number of updates per epoch",
+                    remedy: "use unit = \"updates\" or \"epochs\", or a data source of known length",
+                })
+            }
+            Self::Fraction if horizon.total_updates.unwrap_or(0) == 0 => {
+                Err(ScheduleError::Missing {
+                    schedule,
+                    needs: "the length of the run",
+                    remedy: "use unit = \"updates\" or \"epochs\", or limit the run",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The first moment at or after `position`: exact where the run's lengths
+    /// are known, the present one otherwise.
+    pub(crate) fn origin(self, position: f64, now: &StepContext) -> Origin {
+        let horizon = Horizon {
+            total_updates: now.total_updates,
+            updates_per_epoch: now.updates_per_epoch,
+            has_metric: false,
+        };
+        let update = match self.to_updates(position, &horizon) {
+            Some(update) => update.ceil() as u64,
+            None => now.update,
+        };
+        let epoch = match (self, now.updates_per_epoch) {
+            (Self::Epochs, _) => position.ceil() as u64,
+            (_, Some(per_epoch)) if per_epoch > 0 => update / per_epoch,
+            _ => now.epoch,
+        };
+        Origin { update, epoch }
+    }
+}
+
+#[inline]
+fn ratio(update: u64, of: Option<u64>) -> f64 {
+    match of {
+        Some(n) if n > 0 => update as f64 / n as f64,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_exact_where_lengths_are_known() {
+        let run = Horizon::epochs(10, 7);
+        let now = run.at(40);
+        let expected = Origin {
+            update: 21,
+            epoch: 3,
+        };
+        assert_eq!(Unit::Epochs.origin(3.0, &now), expected);
+        assert_eq!(Unit::Updates.origin(21.0, &now), expected);
+        assert_eq!(Unit::Fraction.origin(0.3, &now), expected);
+        let blind = StepContext::at(40).with_epoch(5);
+        let seen = Origin {
+            update: 40,
+            epoch: 3,
+        };
+        assert_eq!(Unit::Epochs.origin(3.0, &blind), seen);
+    }
+
+    #[test]
+    fn a_unit_says_what_it_needs() {
+        let blind = Horizon::default();
+        assert!(Unit::Updates.check("x", &blind).is_ok());
+        assert!(Unit::Epochs.check("x", &blind).is_ok());
+        assert!(Unit::FractionalEpochs.check("x", &blind).is_err());
+        let error = Unit::Fraction.check("x", &blind).unwrap_err().to_string();
+        assert!(
+            error.starts_with("x: needs the length of the run"),
+            "{error}"
+        );
+    }
+}
