@@ -2,6 +2,10 @@
 
 use super::metadata::Graph;
 
+/// Aligns features between the programs and the tests; no library's user may
+/// meet it.
+const FEATURES: &str = "workspace-features";
+
 /// Every crate below `crates/`, with all that it may depend on. A technique
 /// crate never knows another one; nothing below the trainer knows the trainer.
 const ALLOWED: [(&str, &[&str]); 14] = [
@@ -53,7 +57,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
             "plugin-host",
         ],
     ),
-    ("firecraft-cli", &["", "plugin-host"]),
+    ("firecraft-cli", &["", "plugin-host", FEATURES]),
 ];
 
 /// The packages that stand outside: they may use everything, nothing uses them.
@@ -80,7 +84,7 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
             let fits = match allowed {
                 Some((_, allowed)) => allowed.iter().any(|short| full(short) == dependency.name),
                 // A leaf may use every crate, and no leaf.
-                None => !is_leaf(&dependency.name),
+                None => !is_leaf(&dependency.name) || dependency.name == FEATURES,
             };
             if !fits {
                 violations.push(format!("{} → {}", package.name, dependency.name));
@@ -91,10 +95,10 @@ pub(crate) fn check(graph: &Graph) -> Vec<String> {
 }
 
 fn full(short: &str) -> String {
-    if short.is_empty() {
-        "firecraft".to_owned()
-    } else {
-        format!("firecraft-{short}")
+    match short {
+        FEATURES => FEATURES.to_owned(),
+        "" => "firecraft".to_owned(),
+        _ => format!("firecraft-{short}"),
     }
 }
 
@@ -150,6 +154,17 @@ mod tests {
             check(&graph),
             ["digits → conformance", "firecraft-norm → conformance"]
         );
+    }
+
+    #[test]
+    fn programs_align_their_features_and_libraries_do_not() {
+        let graph = graph(vec![
+            member("workspace-features"),
+            member("digits").needs("workspace-features"),
+            member("firecraft-cli").needs("workspace-features"),
+            member("firecraft").needs("workspace-features"),
+        ]);
+        assert_eq!(check(&graph), ["firecraft → workspace-features"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `cargo xtask deps`: the invariants of ARCHITECTURE.md, checked.
 //!
 //! One file per question: which crates may know each other ([`arrows`]), which
-//! never see burn ([`burn_free`]), whether versions and lints are stated once
+//! never see burn ([`burn_free`]), whether
+//! programs and tests share a build of it ([`one_burn`]), whether versions and lints are stated once
 //! ([`manifests`]), where `unsafe` may stand ([`unsafe_code`]), and which
 //! licences and sources the whole tree has ([`licences`], [`sources`]). Each
 //! returns the violations it found, so that each can be seen failing on a
@@ -12,6 +13,7 @@ mod burn_free;
 mod licences;
 mod manifests;
 mod metadata;
+mod one_burn;
 mod sources;
 mod unsafe_code;
 
@@ -39,6 +41,7 @@ pub(crate) fn run(root: &Path, out: &mut impl Write) -> Result<bool> {
     let checks = [
         ("arrows point one way", arrows::check(&graph)),
         ("crates without burn", burn_free::check(&graph)),
+        ("programs and tests share burn", one_burn::check(&graph)?),
         (
             "versions and lints in one place",
             manifests::check(&graph, root)?,
