@@ -26,6 +26,7 @@ const CONTAINER: &str = "Struct:CountCell";
 pub struct CountCell {
     id: ParamId,
     count: AtomicU64,
+    recorded: bool,
 }
 
 impl Default for CountCell {
@@ -41,7 +42,16 @@ impl CountCell {
         Self {
             id: ParamId::new(),
             count: AtomicU64::new(count),
+            recorded: true,
         }
+    }
+
+    /// The same cell, left out of records: for a layer whose records another
+    /// one without such a count must be able to load.
+    #[must_use]
+    pub const fn unrecorded(mut self) -> Self {
+        self.recorded = false;
+        self
     }
 
     /// The current count.
@@ -66,20 +76,27 @@ impl Clone for CountCell {
         Self {
             id: self.id,
             count: AtomicU64::new(self.get()),
+            recorded: self.recorded,
         }
     }
 }
 
 impl Module for CountCell {
     fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        host_words::visit(visitor, CONTAINER, self.id, [self.get()]);
+        if self.recorded {
+            host_words::visit(visitor, CONTAINER, self.id, [self.get()]);
+        }
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        if !self.recorded {
+            return self;
+        }
         let (id, [count]) = host_words::map(mapper, CONTAINER, self.id, [self.get()]);
         Self {
             id,
             count: AtomicU64::new(count),
+            recorded: true,
         }
     }
 
@@ -138,6 +155,16 @@ mod tests {
         };
         let loaded = fresh.load_record(ModuleRecord::from_bytes(bytes).unwrap());
         assert_eq!(loaded.batches.get(), count);
+    }
+
+    #[test]
+    fn an_unrecorded_count_is_neither_saved_nor_loaded() {
+        let layer = |count| Layer {
+            batches: CountCell::new(count).unrecorded(),
+        };
+        let record = layer(3).into_record();
+        assert!(record.is_empty());
+        assert_eq!(layer(5).load_record(record).batches.get(), 5);
     }
 
     #[test]

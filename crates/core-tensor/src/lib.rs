@@ -40,6 +40,7 @@ mod count_cell;
 pub mod device;
 mod error;
 mod host_words;
+pub mod kernels;
 mod key_cell;
 mod mode_cell;
 

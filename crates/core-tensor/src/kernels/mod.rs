@@ -1,0 +1,27 @@
+//! Operations with a fast implementation for some backends and a composite of
+//! tensor operations for all.
+//!
+//! What lives here: one file per operation with its public function on
+//! tensors and its composite, and beside it the implementations for single
+//! backends. What must not: layers, parameters, running statistics.
+//!
+//! Shapes are reduced to the fewest axes an operation needs, `[N, C, S]` for
+//! normalisation over channels, so that a kernel is written once for every
+//! rank. Statistics are computed in `f32` at least, whatever the input.
+
+mod batch_norm;
+
+pub use batch_norm::{BatchNormTrain, batch_norm_eval, batch_norm_train};
+
+use serde::{Deserialize, Serialize};
+
+/// Which implementation of an operation to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kernels {
+    /// The fastest one for the device of the input.
+    #[default]
+    Auto,
+    /// The composite of tensor operations, on every device.
+    Composite,
+}
