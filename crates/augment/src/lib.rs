@@ -57,8 +57,10 @@ pub mod kernel;
 #[cfg(feature = "burn")]
 pub mod layer;
 mod ops;
+mod plan;
 mod preview;
 mod registry;
+mod sample;
 mod transform;
 
 pub use error::AugmentError;
@@ -67,9 +69,12 @@ pub use geometry::{Border, Interpolation, Matrix, Size, Warp, fuse};
 #[cfg(feature = "burn")]
 pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
 pub use ops::{
-    Compose, FillMode, FlipMode, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
-    RandomZoomConfig,
+    Affine, CenterCrop, Compose, Crop, FillMode, FlipMode, HorizontalFlip, OddRest, Pad,
+    Perspective, RandomCrop, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
+    RandomZoomConfig, Rotate, Transpose, VerticalFlip,
 };
+pub use plan::{Apply, Plan, Step};
 pub use preview::{Preview, preview};
 pub use registry::register;
-pub use transform::{LayerTransform, Plan, SampleMeta, Step, Transform, Transforms};
+pub use sample::{BoxFormat, BoxPolicy, BoxRules, Boxes, Image, Points, Sample, Values};
+pub use transform::{LayerTransform, SampleMeta, Transform, Transforms};

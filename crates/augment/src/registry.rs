@@ -1,8 +1,9 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Compose, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig,
-    Transform, Transforms,
+    Affine, CenterCrop, Compose, Crop, HorizontalFlip, Pad, Perspective, RandomCrop,
+    RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Rotate,
+    Transform, Transforms, Transpose, VerticalFlip,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -30,6 +31,21 @@ use serde::de::DeserializeOwned;
 pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     let registry = registries.get_mut::<Transforms>();
     registry.register("compose", "several transforms in order", Compose::build)?;
+    add::<Affine>(
+        registry,
+        "affine",
+        "turns, shifts, scales and shears as given",
+    )?;
+    add::<CenterCrop>(registry, "center_crop", "cuts out the middle")?;
+    add::<Crop>(registry, "crop", "cuts out a given rectangle")?;
+    add::<HorizontalFlip>(
+        registry,
+        "horizontal_flip",
+        "mirrors left and right with probability p",
+    )?;
+    add::<Pad>(registry, "pad", "adds a frame")?;
+    add::<Perspective>(registry, "perspective", "moves four points to four others")?;
+    add::<RandomCrop>(registry, "random_crop", "cuts out a rectangle at random")?;
     add::<RandomFlipConfig>(
         registry,
         "random_flip",
@@ -38,6 +54,17 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     add::<RandomRotationConfig>(registry, "random_rotation", "turns about the centre")?;
     add::<RandomTranslationConfig>(registry, "random_translation", "shifts")?;
     add::<RandomZoomConfig>(registry, "random_zoom", "zooms about the centre")?;
+    add::<Rotate>(registry, "rotate", "turns by a given angle")?;
+    add::<Transpose>(
+        registry,
+        "transpose",
+        "swaps rows and columns with probability p",
+    )?;
+    add::<VerticalFlip>(
+        registry,
+        "vertical_flip",
+        "mirrors up and down with probability p",
+    )?;
     Ok(())
 }
 

@@ -1,9 +1,8 @@
-//! What a transform is, and what a plan is.
+//! What a transform is.
 
-use crate::{AugmentError, Size, Warp, geometry};
+use crate::{AugmentError, Plan, Size};
 use firecraft_key::Key;
 use firecraft_spec::{Kind, Spec, SpecError};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a transform may know about a sample when it plans.
@@ -63,91 +62,4 @@ pub struct Transforms;
 impl Kind for Transforms {
     type Object = dyn Transform;
     const NAME: &'static str = "transform";
-}
-
-/// One thing to do to a sample.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Step {
-    /// Resample along a matrix.
-    Warp(Warp),
-}
-
-/// What will be done to one sample, with nothing left to chance.
-///
-/// A plan is data: print it, store it as JSON, apply it again.
-///
-/// ```
-/// use firecraft_augment::{Plan, RandomRotationConfig, SampleMeta, Size, Transform};
-/// use firecraft_key::Key;
-/// let meta = SampleMeta { size: Size::new(8, 8), channels: 1 };
-/// let plan = RandomRotationConfig::new(0.1).plan(&meta, Key::from_seed(3))?;
-/// let json = serde_json::to_string(&plan)?;
-/// assert_eq!(serde_json::from_str::<Plan>(&json)?, plan);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// The steps in order.
-    pub steps: Vec<Step>,
-}
-
-impl Plan {
-    /// The plan that does nothing.
-    #[must_use]
-    pub const fn identity() -> Self {
-        Self { steps: Vec::new() }
-    }
-
-    /// Appends the steps of `next`.
-    pub fn extend(&mut self, next: Self) {
-        self.steps.extend(next.steps);
-    }
-
-    /// The size of the result for an image of size `input`.
-    #[must_use]
-    pub fn output(&self, input: Size) -> Size {
-        self.steps.iter().fold(input, |_, step| match step {
-            Step::Warp(warp) => warp.size,
-        })
-    }
-
-    /// Where the point `(x, y)` of an image goes, in pixels from the centre of
-    /// the top left pixel; `None` if a step has no inverse there.
-    #[must_use]
-    pub fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
-        self.steps
-            .iter()
-            .try_fold((x, y), |(x, y), step| match step {
-                Step::Warp(warp) => warp.matrix.inverse()?.map(x, y),
-            })
-    }
-
-    /// The same plan with neighbouring geometric steps joined into one
-    /// resampling each, and steps without effect dropped; see
-    /// [`fuse`](geometry::fuse).
-    #[must_use]
-    pub fn fused(self, input: Size) -> Self {
-        let warps = self
-            .steps
-            .into_iter()
-            .map(|Step::Warp(warp)| warp)
-            .collect();
-        Self {
-            steps: geometry::fuse(warps, input)
-                .into_iter()
-                .map(Step::Warp)
-                .collect(),
-        }
-    }
-}
-
-impl From<Warp> for Plan {
-    fn from(warp: Warp) -> Self {
-        Self {
-            steps: vec![Step::Warp(warp)],
-        }
-    }
 }

@@ -2,10 +2,13 @@
 
 mod images;
 mod keras;
+mod targets;
 mod torchvision;
 
-use super::Outcome;
+use super::{Outcome, failed};
 use crate::golden::{Case, File};
+use firecraft::augment::{Plan, SampleMeta, Transform};
+use firecraft::key::Key;
 
 /// Runs one case of the family `augment`.
 pub fn run_case(file: &File, case: &Case) -> Outcome {
@@ -18,4 +21,9 @@ fn check(file: &File, case: &Case) -> Result<(), Outcome> {
         "torchvision" => torchvision::check(file, case),
         _ => Err(Outcome::Unsupported),
     }
+}
+
+/// The plan of a transform with nothing left to chance.
+fn plan(transform: &dyn Transform, meta: &SampleMeta) -> Result<Plan, Outcome> {
+    transform.plan(meta, Key::from_seed(0)).map_err(failed)
 }

@@ -168,6 +168,27 @@ impl Matrix {
         })
     }
 
+    /// The map that takes four points to four points; `None` if three of
+    /// either lie on a line.
+    ///
+    /// ```
+    /// use firecraft_augment::Matrix;
+    /// let square = [(0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0)];
+    /// let tilted = [(1.0, 1.0), (7.0, 0.0), (8.0, 8.0), (0.0, 6.0)];
+    /// let map = Matrix::between(square, tilted).unwrap();
+    /// let (x, y) = map.map(8.0, 0.0).unwrap();
+    /// assert!((x - 7.0).abs() < 1e-9 && y.abs() < 1e-9);
+    /// assert_eq!(Matrix::between([(0.0, 0.0); 4], square), None);
+    /// ```
+    #[must_use]
+    pub fn between(from: [(f64, f64); 4], to: [(f64, f64); 4]) -> Option<Self> {
+        let from = unit_square_to(from)?;
+        let to = unit_square_to(to)?;
+        let map = to.compose(from.inverse()?);
+        let last = map.rows[2][2];
+        (last != 0.0).then(|| Self::from(map.rows.map(|row| row.map(|v| v / last))))
+    }
+
     /// The rows of the matrix.
     #[must_use]
     pub const fn rows(self) -> [[f64; 3]; 3] {
@@ -212,6 +233,25 @@ impl Matrix {
                 || inside(0.0, 0.0)
                     && inside(output.width as f64 - 1.0, output.height as f64 - 1.0))
     }
+}
+
+/// The map from the corners of the unit square, in turn, to four points
+/// (Heckbert, *Fundamentals of Texture Mapping*, 1989, section 2.2.3).
+fn unit_square_to([p0, p1, p2, p3]: [(f64, f64); 4]) -> Option<Matrix> {
+    let (dx1, dx2) = (p1.0 - p2.0, p3.0 - p2.0);
+    let (dy1, dy2) = (p1.1 - p2.1, p3.1 - p2.1);
+    let (sx, sy) = (p0.0 - p1.0 + p2.0 - p3.0, p0.1 - p1.1 + p2.1 - p3.1);
+    let determinant = dx1 * dy2 - dx2 * dy1;
+    let (g, h) = (
+        (sx * dy2 - dx2 * sy) / determinant,
+        (dx1 * sy - sx * dy1) / determinant,
+    );
+    let matrix = Matrix::from([
+        [p1.0 - p0.0 + g * p1.0, p3.0 - p0.0 + h * p3.0, p0.0],
+        [p1.1 - p0.1 + g * p1.1, p3.1 - p0.1 + h * p3.1, p0.1],
+        [g, h, 1.0],
+    ]);
+    (determinant != 0.0 && matrix.inverse().is_some()).then_some(matrix)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod warp;
 
 pub use matrix::Matrix;
 pub use sampling::{Border, Interpolation};
+pub(crate) use trig::sin_cos;
 pub use warp::{Warp, fuse};
 
 use serde::{Deserialize, Serialize};

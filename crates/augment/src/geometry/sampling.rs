@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Interpolation {
-    /// The nearest pixel; ties go right and down. For masks and labels.
+    /// The nearest pixel; ties go to the even one. For masks and labels.
     Nearest,
     /// Between the four neighbours, linearly in each direction.
     #[default]

@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 
 /// `(sin, cos)` of `turns` full turns; absolute error below 3e-16, exact at
 /// multiples of a quarter.
-pub(super) fn sin_cos(turns: f64) -> (f64, f64) {
+pub(crate) fn sin_cos(turns: f64) -> (f64, f64) {
     let quarters = (turns * 4.0).round();
     let x = (turns - quarters / 4.0) * TAU;
     let square = x * x;

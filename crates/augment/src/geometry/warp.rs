@@ -53,30 +53,58 @@ impl Warp {
     /// `None` if one resampling can't stand for the two.
     ///
     /// A warp that only rearranges pixels joins any other. Otherwise both have
-    /// to interpolate in the same way, and `next` must either never look
-    /// outside the image between them or see the same border beyond one of
-    /// the same size. Then the result differs from the two in turn in one
-    /// respect, for the better: content that the first warp pushes out of the
-    /// image and the second pulls back in is not lost.
+    /// to interpolate in the same way (moving by whole pixels agrees with any
+    /// way), and what `next` sees outside the image between them has to be the
+    /// same without it: because `next` never looks there, because the image
+    /// between has the size and the border of the first, or because both fill
+    /// with one constant and the first warp shows all of its input.
+    ///
+    /// The result differs from the two in turn in one respect, for the better:
+    /// content that the first warp pushes out of the image and the second
+    /// pulls back in is not lost.
     #[must_use]
     pub fn then(&self, next: &Self, input: Size) -> Option<Self> {
-        let style = if next.is_exact(self.size) {
-            self
-        } else if self.is_exact(input) && self.covers(input) {
-            next
-        } else if self.interpolation == next.interpolation
-            && (next.stays_inside(self.size) || self.size == input && self.border == next.border)
+        let interpolation = match (self.moves_pixels(), next.moves_pixels()) {
+            (false, false) if self.interpolation != next.interpolation => return None,
+            (false, _) => self.interpolation,
+            (true, _) => next.interpolation,
+        };
+        let constant = matches!(self.border, Border::Constant(_));
+        let border = if next.is_exact(self.size) {
+            &self.border
+        } else if self.is_exact(input) && self.size.area() == input.area() {
+            &next.border
+        } else if next.stays_inside(self.size)
+            || self.border == next.border
+                && (self.size == input || constant && self.shows_all(input))
         {
-            self
+            &self.border
         } else {
             return None;
         };
         Some(Self {
             matrix: self.matrix.compose(next.matrix),
             size: next.size,
-            interpolation: style.interpolation,
-            border: style.border.clone(),
+            interpolation,
+            border: border.clone(),
         })
+    }
+
+    fn moves_pixels(&self) -> bool {
+        self.matrix.as_pixel_map().is_some()
+    }
+
+    /// Whether all of an image of size `input` is in the output.
+    fn shows_all(&self, input: Size) -> bool {
+        let inverse = Self {
+            matrix: match self.matrix.inverse() {
+                Some(inverse) => inverse,
+                None => return false,
+            },
+            size: input,
+            ..self.clone()
+        };
+        inverse.stays_inside(self.size)
     }
 
     /// Whether no output pixel reads outside an image of size `input`.
@@ -95,12 +123,6 @@ impl Warp {
                         && y <= input.height as f64 - 1.0
                 })
             })
-    }
-
-    /// Whether the output shows the whole input: then its border is the
-    /// border of the input. A crop's is not.
-    fn covers(&self, input: Size) -> bool {
-        self.size.area() == input.area()
     }
 }
 
@@ -193,6 +215,23 @@ mod tests {
         let mut turn = turn(Border::Wrap);
         turn.size = crop.size;
         assert_eq!(fuse(vec![crop, turn], SIZE).len(), 2);
+    }
+
+    #[test]
+    fn padding_joins_a_rotation_that_fills_alike() {
+        let pad = Warp {
+            matrix: Matrix::translation(-2.0, -3.0),
+            size: Size::new(14, 10),
+            interpolation: Interpolation::Nearest,
+            border: Border::Constant(vec![0.5]),
+        };
+        let mut turn = turn(Border::Constant(vec![0.5]));
+        turn.size = pad.size;
+        let fused = fuse(vec![pad.clone(), turn.clone()], SIZE);
+        assert_eq!(fused.len(), 1);
+        assert_eq!(fused[0].interpolation, Interpolation::Bilinear);
+        turn.border = Border::Wrap;
+        assert_eq!(fuse(vec![pad, turn], SIZE).len(), 2);
     }
 
     #[test]

@@ -45,6 +45,19 @@ pub(super) const fn whole(coordinate: i64) -> i64 {
     coordinate >> 32
 }
 
+/// The resolution at which a coordinate counts as a tie: 2⁻¹⁶ pixels.
+pub(super) const TIE: i64 = 1 << 16;
+
+/// The nearest whole pixel of a coordinate, ties to the even one.
+///
+/// Whatever is within rounding of a tie counts as one, so that the result
+/// doesn't depend on how a matrix was put together.
+#[inline]
+pub(super) const fn nearest(coordinate: i64) -> i64 {
+    let coarse = (coordinate + TIE / 2) >> 16;
+    (coarse + (TIE / 2 - 1) + ((coarse >> 16) & 1)) >> 16
+}
+
 /// The fraction of a coordinate, in `[0, 1)` with 24 bits.
 #[inline]
 pub(super) const fn fraction(coordinate: i64) -> f32 {
@@ -73,6 +86,12 @@ impl Line {
             start: start.map(fixed),
             step: step.map(fixed),
         })
+    }
+
+    /// The line moved by as much in both directions.
+    pub(super) fn shifted(mut self, by: i64) -> Self {
+        self.start = self.start.map(|v| v + by);
+        self
     }
 
     #[inline]
@@ -135,6 +154,22 @@ mod tests {
                 let inside = (0..23).contains(&x) && (0..31).contains(&y);
                 prop_assert_eq!(inside, (low..high).contains(&column), "column {}", column);
             }
+        }
+    }
+
+    #[test]
+    fn ties_go_to_the_even_pixel() {
+        for (value, expected) in [
+            (-1.5, -2),
+            (-0.5, 0),
+            (0.5, 0),
+            (1.5, 2),
+            (2.5, 2),
+            (2.500_000_1, 2),
+            (2.500_1, 3),
+            (1.499_9, 1),
+        ] {
+            assert_eq!(nearest(fixed(value)), expected, "{value}");
         }
     }
 

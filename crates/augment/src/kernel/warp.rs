@@ -1,6 +1,6 @@
 //! Resampling an image through a [`Warp`].
 
-use super::fixed::{HALF, Line, fixed, fraction, whole};
+use super::fixed::{HALF, Line, TIE, fixed, fraction, nearest, whole};
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
 use crate::{AugmentError, Border, Interpolation, Size, Warp};
 use rayon::prelude::*;
@@ -263,49 +263,49 @@ impl<T: Element> Job<'_, T> {
 
     fn row(&self, target: &mut [T], y: usize, row: &mut Row) {
         let width = self.warp.size.width;
-        let nearest = self.warp.interpolation == Interpolation::Nearest;
-        match Line::of_row(&self.warp.matrix, y, width) {
-            Some(mut line) => {
-                let input = self.source.size();
-                let limit = if nearest {
-                    line.start = line.start.map(|v| v + HALF);
-                    input
-                } else {
-                    // The right and lower neighbours have to be inside, too.
-                    Size::new(input.height - 1, input.width - 1)
-                };
+        let Some(line) = Line::of_row(&self.warp.matrix, y, width) else {
+            for x in 0..width {
+                let (sx, sy) = self
+                    .warp
+                    .matrix
+                    .map(x as f64, y as f64)
+                    .unwrap_or((f64::NAN, f64::NAN));
+                self.outside(target, y * width + x, [fixed(sx), fixed(sy)]);
+            }
+            return;
+        };
+        let input = self.source.size();
+        row.offset.clear();
+        row.weight.clear();
+        let (low, high) = match self.warp.interpolation {
+            Interpolation::Nearest => {
+                // Ties at the edge are left to the general way.
+                let (a, b) = line.shifted(HALF - TIE).inside(input, width);
+                let (c, d) = line.shifted(HALF + TIE).inside(input, width);
+                let (low, high) = (a.max(c), b.min(d).max(a.max(c)));
+                for x in low..high {
+                    let [sx, sy] = line.at(x).map(nearest);
+                    row.offset.push(sy as u32 * input.width as u32 + sx as u32);
+                }
+                self.nearest(target, y * width + low, row);
+                (low, high)
+            }
+            Interpolation::Bilinear => {
+                // The right and lower neighbours have to be inside, too.
+                let limit = Size::new(input.height - 1, input.width - 1);
                 let (low, high) = line.inside(limit, width);
-                row.offset.clear();
-                row.weight.clear();
                 for x in low..high {
                     let [sx, sy] = line.at(x);
                     let offset = whole(sy) as u32 * input.width as u32 + whole(sx) as u32;
                     row.offset.push(offset);
                     row.weight.push([fraction(sx), fraction(sy)]);
                 }
-                if nearest {
-                    self.nearest(target, y * width + low, row);
-                } else {
-                    self.bilinear(target, y * width + low, row);
-                }
-                for x in (0..low).chain(high..width) {
-                    self.outside(target, y * width + x, line.at(x));
-                }
+                self.bilinear(target, y * width + low, row);
+                (low, high)
             }
-            None => {
-                for x in 0..width {
-                    let (sx, sy) = self
-                        .warp
-                        .matrix
-                        .map(x as f64, y as f64)
-                        .unwrap_or((f64::NAN, f64::NAN));
-                    let mut at = [fixed(sx), fixed(sy)];
-                    if nearest {
-                        at = at.map(|v| v + HALF);
-                    }
-                    self.outside(target, y * width + x, at);
-                }
-            }
+        };
+        for x in (0..low).chain(high..width) {
+            self.outside(target, y * width + x, line.at(x));
         }
     }
 
@@ -380,7 +380,6 @@ impl<T: Element> Job<'_, T> {
     /// One pixel by the general way: any of its neighbours may be outside.
     fn outside(&self, target: &mut [T], pixel: usize, [sx, sy]: [i64; 2]) {
         let border = &self.warp.border;
-        let (x, y) = (whole(sx), whole(sy));
         let data = self.source.data();
         let read = |pixel: usize, channel: usize| {
             data[pixel * self.read.pixel + channel * self.read.channel]
@@ -389,7 +388,7 @@ impl<T: Element> Job<'_, T> {
             target[pixel * self.write.pixel + channel * self.write.channel] = value;
         };
         if self.warp.interpolation == Interpolation::Nearest {
-            let found = self.pixel(x, y);
+            let found = self.pixel(nearest(sx), nearest(sy));
             for channel in 0..self.source.channels() {
                 write(
                     channel,
@@ -398,6 +397,7 @@ impl<T: Element> Job<'_, T> {
             }
             return;
         }
+        let (x, y) = (whole(sx), whole(sy));
         let taps = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| self.pixel(x + dx, y + dy));
         let (tx, ty) = (fraction(sx), fraction(sy));
         let twice = matches!(border, Border::ConstantTwice(_));

@@ -83,7 +83,7 @@ fn pass(images: Tensor<4>, matrices: &[Matrix], style: &Style) -> Tensor<4> {
     };
     let values = match style.interpolation {
         Interpolation::Nearest => {
-            let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
+            let (x, y) = (x.round(), y.round());
             source.tap(x, y, source.fill.clone()).value
         }
         Interpolation::Bilinear => source.bilinear(x, y),

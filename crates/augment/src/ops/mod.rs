@@ -1,18 +1,38 @@
 //! The transforms. One file each: configuration, plan, documentation, tests.
 
+mod affine;
+mod center_crop;
 mod compose;
+mod crop;
+mod horizontal_flip;
+mod pad;
+mod perspective;
+mod random_crop;
 mod random_flip;
 mod random_rotation;
 mod random_translation;
 mod random_zoom;
+mod rotate;
+mod transpose;
+mod vertical_flip;
 
+pub use affine::Affine;
+pub use center_crop::{CenterCrop, OddRest};
 pub use compose::Compose;
+pub use crop::Crop;
+pub use horizontal_flip::HorizontalFlip;
+pub use pad::Pad;
+pub use perspective::Perspective;
+pub use random_crop::RandomCrop;
 pub use random_flip::{FlipMode, RandomFlipConfig};
 pub use random_rotation::RandomRotationConfig;
 pub use random_translation::RandomTranslationConfig;
 pub use random_zoom::RandomZoomConfig;
+pub use rotate::Rotate;
+pub use transpose::Transpose;
+pub use vertical_flip::VerticalFlip;
 
-use crate::Border;
+use crate::{AugmentError, Border, Size};
 use serde::{Deserialize, Serialize};
 
 /// What Keras' geometric layers show outside the image; [`Border`] has the
@@ -43,6 +63,59 @@ impl FillMode {
         }
     }
 }
+
+/// The border of zeros: the default of the peers' transforms outside Keras.
+pub(crate) fn no_fill() -> Border {
+    Border::Constant(Vec::new())
+}
+
+/// The default probability of the peers.
+pub(crate) const fn half() -> f64 {
+    0.5
+}
+
+pub(crate) fn check_probability(operation: &'static str, p: f64) -> Result<(), AugmentError> {
+    if (0.0..=1.0).contains(&p) {
+        Ok(())
+    } else {
+        Err(AugmentError::parameter(
+            operation,
+            "p",
+            p,
+            "a probability in [0, 1]",
+        ))
+    }
+}
+
+/// Refuses images without pixels, and those no memory holds.
+pub(crate) fn check_size(
+    operation: &'static str,
+    field: &'static str,
+    size: Size,
+) -> Result<(), AugmentError> {
+    const LIMIT: usize = 1 << 28;
+    if size.height > 0 && size.width > 0 && size.height.saturating_mul(size.width) <= LIMIT {
+        Ok(())
+    } else {
+        let expected = "between 1 and 2^28 pixels";
+        Err(AugmentError::parameter(operation, field, size, expected))
+    }
+}
+
+/// The methods of [`Transform`](crate::Transform) that are the same for every
+/// transform that is its own configuration.
+macro_rules! plain_transform {
+    ($name:literal) => {
+        fn name(&self) -> &'static str {
+            $name
+        }
+
+        fn spec(&self) -> Result<firecraft_spec::Spec, firecraft_spec::SpecError> {
+            firecraft_spec::Spec::from_config($name, self)
+        }
+    };
+}
+pub(crate) use plain_transform;
 
 /// The methods of [`Transform`](crate::Transform) that are the same for every
 /// transform that can be a layer.

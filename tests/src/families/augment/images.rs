@@ -2,7 +2,9 @@
 
 use super::Outcome;
 use crate::compare::{Tolerance, close};
+use crate::families::failed;
 use crate::golden::{Case, Field, File, Tensor};
+use firecraft::augment::{self, Matrix, Plan, Sample, SampleMeta, Size, Step};
 
 /// An image `[channel, height, width]` of bytes.
 pub(super) struct Image {
@@ -19,13 +21,12 @@ impl Image {
 
 /// The image of that name.
 pub(super) fn load(file: &File, name: &str) -> Result<Image, Outcome> {
-    let tensor = file
-        .sibling("images")?
-        .get("images")
-        .get(name)
-        .tensor()?;
-    let shape = <[usize; 3]>::try_from(tensor.shape.as_slice()).map_err(crate::families::failed)?;
-    Ok(Image { shape, data: tensor.u8s() })
+    let tensor = file.sibling("images")?.get("images").get(name).tensor()?;
+    let shape = <[usize; 3]>::try_from(tensor.shape.as_slice()).map_err(failed)?;
+    Ok(Image {
+        shape,
+        data: tensor.u8s(),
+    })
 }
 
 /// One expected result of a case: the image and the type it was computed in.
@@ -73,4 +74,82 @@ pub(super) fn results<'a>(file: &File, case: &'a Case) -> Result<Vec<Expected<'a
             })
         })
         .collect()
+}
+
+/// Applies a plan to the input of a result and compares.
+pub(super) fn apply(
+    expected: &Expected<'_>,
+    tolerance: Tolerance,
+    plan: impl Fn(&SampleMeta) -> Result<Plan, Outcome>,
+) -> Result<(), Outcome> {
+    let image = applied(expected, plan)?;
+    let got: Vec<f64> = image.to_planes().into_iter().map(f64::from).collect();
+    expected.compare(&shape(&image), &got, tolerance)
+}
+
+/// [`apply`] for nearest neighbours. Where a source point lies halfway between
+/// two pixels, peers in `f32` take the one that their rounding errors point
+/// to; there, either is accepted.
+pub(super) fn apply_nearest(
+    expected: &Expected<'_>,
+    plan: impl Fn(&SampleMeta) -> Result<Plan, Outcome>,
+) -> Result<(), Outcome> {
+    const NUDGE: f64 = 1e-4;
+    let nudges = [
+        (0.0, 0.0),
+        (-NUDGE, -NUDGE),
+        (NUDGE, -NUDGE),
+        (-NUDGE, NUDGE),
+        (NUDGE, NUDGE),
+    ];
+    let mut candidates = Vec::new();
+    for (dx, dy) in nudges {
+        candidates.push(applied(expected, |meta| {
+            let mut plan = plan(meta)?;
+            for step in &mut plan.steps {
+                if let Step::Warp(warp) = step {
+                    warp.matrix = Matrix::translation(dx, dy).compose(warp.matrix);
+                }
+            }
+            Ok(plan)
+        })?);
+    }
+    let shape = shape(&candidates[0]);
+    let candidates: Vec<Vec<f32>> = candidates.iter().map(augment::Image::to_planes).collect();
+    let want = expected.out()?.data;
+    let got: Vec<f64> = (0..candidates[0].len())
+        .map(|i| {
+            let options = candidates.iter().map(|c| f64::from(c[i]));
+            let error = |v: &f64| want.get(i).map_or(0.0, |w| (w - v).abs());
+            options
+                .min_by(|a, b| error(a).total_cmp(&error(b)))
+                .unwrap_or(f64::NAN)
+        })
+        .collect();
+    let tolerance = if expected.is_float {
+        Tolerance::TENSOR
+    } else {
+        Tolerance::EXACT
+    };
+    expected.compare(&shape, &got, tolerance)
+}
+
+fn shape(image: &augment::Image) -> [usize; 3] {
+    [image.channels(), image.size().height, image.size().width]
+}
+
+fn applied(
+    expected: &Expected<'_>,
+    plan: impl Fn(&SampleMeta) -> Result<Plan, Outcome>,
+) -> Result<augment::Image, Outcome> {
+    let [channels, height, width] = expected.image.shape;
+    let size = Size::new(height, width);
+    let image = if expected.is_float {
+        augment::Image::from_f32_planes(&expected.image.floats(), size, channels)
+    } else {
+        augment::Image::from_u8_planes(&expected.image.data, size, channels)
+    };
+    let mut sample = Sample::new(image.map_err(failed)?);
+    plan(&sample.meta())?.apply(&mut sample).map_err(failed)?;
+    Ok(sample.image)
 }

@@ -1,58 +1,46 @@
 //! Keras' layers, through ours, with fixed factors.
 
-use super::Outcome;
-use super::images::results;
+use super::images::{apply, results};
+use super::{Outcome, plan};
 use crate::compare::Tolerance;
-use crate::families::failed;
 use crate::golden::{Case, Field, File, GoldenError};
-use burn::tensor::{Device, Tensor};
 use firecraft::augment::{
     Factor, FillMode, Interpolation, RandomRotationConfig, RandomTranslationConfig,
-    RandomZoomConfig,
+    RandomZoomConfig, Transform,
 };
-use firecraft::core_tensor::Mode;
 
 pub(super) fn check(file: &File, case: &Case) -> Result<(), Outcome> {
-    let args = case.args();
-    let device = Device::flex();
-    macro_rules! layer {
-        ($config:expr) => {{
-            let layer = $config
-                .with_fill_mode(fill_mode(&args)?)
-                .with_interpolation(interpolation(&args)?)
-                .init(&device)
-                .map_err(failed)?;
-            run(file, case, |x| layer.forward_mode(x, Mode::Train))
-        }};
+    let transform = transform(case.name(), &case.args())?;
+    for expected in results(file, case)? {
+        apply(&expected, Tolerance::abs(1e-5), |meta| {
+            plan(&*transform, meta)
+        })?;
     }
-    match case.name() {
-        "RandomRotation" => layer!(RandomRotationConfig::new(factor(&args.get("factor"))?)),
-        "RandomZoom" => layer!(
+    Ok(())
+}
+
+fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome> {
+    macro_rules! geometric {
+        ($config:expr) => {
+            Box::new(
+                $config
+                    .with_fill_mode(fill_mode(args)?)
+                    .with_interpolation(interpolation(args)?),
+            )
+        };
+    }
+    Ok(match name {
+        "RandomRotation" => geometric!(RandomRotationConfig::new(factor(&args.get("factor"))?)),
+        "RandomZoom" => geometric!(
             RandomZoomConfig::new(factor(&args.get("height_factor"))?)
                 .with_width_factor(factor(&args.get("width_factor"))?)
         ),
-        "RandomTranslation" => layer!(RandomTranslationConfig::new(
+        "RandomTranslation" => geometric!(RandomTranslationConfig::new(
             factor(&args.get("height_factor"))?,
             factor(&args.get("width_factor"))?,
         )),
-        _ => Err(Outcome::Unsupported),
-    }
-}
-
-fn run(
-    file: &File,
-    case: &Case,
-    layer: impl Fn(Tensor<4>) -> Tensor<4>,
-) -> Result<(), Outcome> {
-    for expected in results(file, case)? {
-        let [channels, height, width] = expected.image.shape;
-        let x = Tensor::<1>::from_data(expected.image.floats().as_slice(), &Device::flex());
-        let y = layer(x.reshape([1, channels, height, width]));
-        let got: Vec<f32> = y.into_data().try_into_vec().map_err(failed)?;
-        let got: Vec<f64> = got.into_iter().map(f64::from).collect();
-        expected.compare(&[channels, height, width], &got, Tolerance::abs(1e-5))?;
-    }
-    Ok(())
+        _ => return Err(Outcome::Unsupported),
+    })
 }
 
 fn factor(field: &Field<'_>) -> Result<Factor, GoldenError> {
@@ -71,9 +59,11 @@ fn fill_mode(args: &Field<'_>) -> Result<FillMode, Outcome> {
 }
 
 fn interpolation(args: &Field<'_>) -> Result<Interpolation, Outcome> {
-    Ok(match args.get("interpolation").or("bilinear", Field::str)? {
-        "nearest" => Interpolation::Nearest,
-        "bilinear" => Interpolation::Bilinear,
-        _ => return Err(Outcome::Unsupported),
-    })
+    Ok(
+        match args.get("interpolation").or("bilinear", Field::str)? {
+            "nearest" => Interpolation::Nearest,
+            "bilinear" => Interpolation::Bilinear,
+            _ => return Err(Outcome::Unsupported),
+        },
+    )
 }

@@ -1,0 +1,207 @@
+//! An owned image on the host.
+
+use crate::kernel::{self, Layout, Pixels, PixelsMut};
+use crate::{AugmentError, Size, Warp};
+
+/// The values of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Bytes in `0..=255`.
+    U8(Vec<u8>),
+    /// Numbers, `0..=1` unless an operation says otherwise.
+    F32(Vec<f32>),
+}
+
+/// An image of bytes or numbers with any number of channels, in the layout
+/// `[height, width, channel]`.
+///
+/// ```
+/// use firecraft_augment::{Image, Size};
+/// let planes = [1, 2, 3, 4, 5, 6]; // two pixels, channel by channel
+/// let image = Image::from_u8_planes(&planes, Size::new(1, 2), 3)?;
+/// assert_eq!(image.as_u8(), Some(&[1, 3, 5, 2, 4, 6][..]));
+/// assert_eq!(image.to_planes(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    values: Values,
+    size: Size,
+    channels: usize,
+}
+
+/// Runs the same code on the values of either type.
+macro_rules! each_type {
+    ($values:expr, $data:ident => $body:expr) => {
+        match $values {
+            $crate::Values::U8($data) => $body,
+            $crate::Values::F32($data) => $body,
+        }
+    };
+}
+pub(crate) use each_type;
+
+impl Image {
+    /// An image of bytes, channels interleaved.
+    ///
+    /// # Errors
+    /// [`AugmentError::Length`] if `data` doesn't hold `height * width *
+    /// channels` values.
+    pub fn from_u8(data: Vec<u8>, size: Size, channels: usize) -> Result<Self, AugmentError> {
+        Self::checked(Values::U8(data), size, channels)
+    }
+
+    /// An image of numbers, channels interleaved.
+    ///
+    /// # Errors
+    /// As [`Image::from_u8`].
+    pub fn from_f32(data: Vec<f32>, size: Size, channels: usize) -> Result<Self, AugmentError> {
+        Self::checked(Values::F32(data), size, channels)
+    }
+
+    /// An image of bytes from one plane per channel.
+    ///
+    /// # Errors
+    /// As [`Image::from_u8`].
+    pub fn from_u8_planes(
+        planes: &[u8],
+        size: Size,
+        channels: usize,
+    ) -> Result<Self, AugmentError> {
+        Self::from_u8(interleave(planes, channels), size, channels)
+    }
+
+    /// An image of numbers from one plane per channel.
+    ///
+    /// # Errors
+    /// As [`Image::from_u8`].
+    pub fn from_f32_planes(
+        planes: &[f32],
+        size: Size,
+        channels: usize,
+    ) -> Result<Self, AugmentError> {
+        Self::from_f32(interleave(planes, channels), size, channels)
+    }
+
+    fn checked(values: Values, size: Size, channels: usize) -> Result<Self, AugmentError> {
+        let got = each_type!(&values, data => data.len());
+        let expected = size.area() * channels;
+        if got != expected {
+            return Err(AugmentError::Length {
+                operation: "image",
+                got,
+                expected,
+            });
+        }
+        Ok(Self {
+            values,
+            size,
+            channels,
+        })
+    }
+
+    /// Height and width.
+    #[must_use]
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Number of channels.
+    #[must_use]
+    pub const fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The values.
+    #[must_use]
+    pub const fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// The values, to be changed in place.
+    pub const fn values_mut(&mut self) -> &mut Values {
+        &mut self.values
+    }
+
+    /// The values of an image of bytes.
+    #[must_use]
+    pub fn as_u8(&self) -> Option<&[u8]> {
+        match &self.values {
+            Values::U8(data) => Some(data),
+            Values::F32(_) => None,
+        }
+    }
+
+    /// The values of an image of numbers.
+    #[must_use]
+    pub fn as_f32(&self) -> Option<&[f32]> {
+        match &self.values {
+            Values::F32(data) => Some(data),
+            Values::U8(_) => None,
+        }
+    }
+
+    /// The values as numbers, one plane per channel; bytes keep `0..=255`.
+    #[must_use]
+    pub fn to_planes(&self) -> Vec<f32> {
+        let (area, channels) = (self.size.area(), self.channels);
+        each_type!(&self.values, data => {
+            (0..data.len())
+                .map(|i| kernel::Element::to_f32(data[i % area * channels + i / area]))
+                .collect()
+        })
+    }
+
+    /// Puts another picture in place of this one.
+    pub(crate) fn replace(&mut self, values: Values, size: Size, channels: usize) {
+        debug_assert_eq!(
+            each_type!(&values, data => data.len()),
+            size.area() * channels
+        );
+        self.values = values;
+        self.size = size;
+        self.channels = channels;
+    }
+
+    pub(crate) fn warp(&mut self, warp: &Warp) -> Result<(), AugmentError> {
+        fn run<T: kernel::Element>(
+            data: &mut Vec<T>,
+            size: Size,
+            channels: usize,
+            warp: &Warp,
+        ) -> Result<(), AugmentError> {
+            let mut out = vec![T::from_f32(0.0); warp.size.area() * channels];
+            kernel::warp(
+                Pixels::new(data, size, channels, Layout::Hwc)?,
+                PixelsMut::new(&mut out, warp.size, channels, Layout::Hwc)?,
+                warp,
+            )?;
+            *data = out;
+            Ok(())
+        }
+        let (size, channels) = (self.size, self.channels);
+        each_type!(&mut self.values, data => run(data, size, channels, warp))?;
+        self.size = warp.size;
+        Ok(())
+    }
+}
+
+fn interleave<T: Copy>(planes: &[T], channels: usize) -> Vec<T> {
+    let area = planes.len() / channels.max(1);
+    (0..area * channels)
+        .map(|i| planes[i % channels * area + i / channels])
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_number_of_values_is_refused() {
+        let error = Image::from_u8(vec![0; 5], Size::new(1, 2), 3).unwrap_err();
+        assert!(error.to_string().contains("5 values"), "{error}");
+        assert!(Image::from_u8_planes(&[0; 5], Size::new(1, 2), 3).is_err());
+        assert!(Image::from_u8_planes(&[], Size::new(0, 2), 0).is_ok());
+    }
+}
