@@ -46,6 +46,17 @@ impl Layout {
     pub const CONV_TRANSPOSE: Self = Self::ChannelsFirstTranspose { groups: 1 };
     /// burn's linear layer: `[in, out]`.
     pub const LINEAR: Self = Self::ChannelsLast { groups: 1 };
+
+    /// The same layout with another number of groups, where it has groups.
+    #[must_use]
+    pub const fn with_groups(self, groups: usize) -> Self {
+        match self {
+            Self::ChannelsFirst { .. } => Self::ChannelsFirst { groups },
+            Self::ChannelsFirstTranspose { .. } => Self::ChannelsFirstTranspose { groups },
+            Self::ChannelsLast { .. } => Self::ChannelsLast { groups },
+            other => other,
+        }
+    }
 }
 
 /// The numbers of incoming and outgoing connections of one unit.

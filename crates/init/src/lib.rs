@@ -6,6 +6,7 @@
 //! - [`Initializer`] and one file per scheme under `initializers/`.
 //! - [`fill`]: bulk generation from a [`Key`](firecraft_key::Key), vectorised,
 //!   parallel, and the same bits everywhere.
+//! - [`peers`]: the same schemes as torch, Keras, JAX and timm define them.
 //! - [`InitPlan`]: rules from layers and paths to initialisers, for any burn
 //!   module.
 //!
@@ -21,13 +22,19 @@ mod fans;
 pub mod fill;
 mod initializer;
 mod initializers;
+mod kernel;
+pub mod peers;
 mod plan;
+mod qr;
+mod width;
 
 pub use activation::{Activation, gain_of};
 pub use error::InitError;
 pub use fans::{FanMode, FanSource, Fans, Layout};
 pub use initializer::{Initializer, Target};
 pub use initializers::{
-    Bounds, Constant, Distribution, Normal, TruncatedNormal, Uniform, VarianceScaling,
+    Bounds, Constant, DeltaOrthogonal, Dirac, Distribution, FanUniform, Identity, MatrixView,
+    Normal, Orthogonal, Scaling, Side, Sparse, Stft, TruncatedNormal, Uniform, VarianceScaling,
+    Window,
 };
 pub use plan::{Glob, InitPlan, InitRow, InitTable, Role, Select};

@@ -9,14 +9,14 @@
 
 mod lanes;
 mod truncated;
-mod width;
 
+use crate::width::Width;
 use firecraft_key::{Key, convert};
 use lanes::{GROUP, words};
+use pulp::NullaryFnOnce;
 use rayon::prelude::*;
 
 pub use truncated::Truncated;
-use width::Width;
 
 /// Elements that one task fills; a multiple of [`GROUP`].
 const CHUNK: usize = 1 << 15;
@@ -82,10 +82,12 @@ fn run_with(width: Width, out: &mut [f32], key: Key, value: impl Fn(u32) -> f32 
     let fill = |(index, chunk): (usize, &mut [f32])| {
         let first_block = (index * (CHUNK / 4)) as u64;
         let value = value.clone();
-        width.run(
-            #[inline(always)]
-            move || fill_chunk(chunk, key, first_block, value),
-        );
+        width.run(Chunk {
+            out: chunk,
+            key,
+            first_block,
+            value,
+        });
     };
     if out.len() <= CHUNK {
         fill((0, out));
@@ -98,9 +100,30 @@ fn run_with(width: Width, out: &mut [f32], key: Key, value: impl Fn(u32) -> f32 
 trait Shared: Clone + Send + Sync {}
 impl<T: Clone + Send + Sync> Shared for T {}
 
+struct Chunk<'a, F> {
+    out: &'a mut [f32],
+    key: Key,
+    first_block: u64,
+    value: F,
+}
+
+impl<F: Fn(u32) -> f32> NullaryFnOnce for Chunk<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        fill_chunk(self);
+    }
+}
+
 #[inline(always)]
-fn fill_chunk(out: &mut [f32], key: Key, first_block: u64, value: impl Fn(u32) -> f32) {
-    let mut block = first_block;
+fn fill_chunk<F: Fn(u32) -> f32>(chunk: Chunk<'_, F>) {
+    let Chunk {
+        out,
+        key,
+        first_block: mut block,
+        value,
+    } = chunk;
     let mut groups = out.chunks_exact_mut(GROUP);
     for group in &mut groups {
         fill_group(group, key, block, &value);

@@ -1,13 +1,27 @@
 //! The initialisers, one file each.
 
 mod constant;
+mod delta_orthogonal;
+mod dirac;
+mod fan_uniform;
+mod identity;
 mod normal;
+mod orthogonal;
+mod sparse;
+mod stft;
 mod truncated_normal;
 mod uniform;
 mod variance_scaling;
 
 pub use constant::Constant;
+pub use delta_orthogonal::DeltaOrthogonal;
+pub use dirac::Dirac;
+pub use fan_uniform::FanUniform;
+pub use identity::Identity;
 pub use normal::Normal;
+pub use orthogonal::{MatrixView, Orthogonal};
+pub use sparse::Sparse;
+pub use stft::{Scaling, Side, Stft, Window};
 pub use truncated_normal::{Bounds, TruncatedNormal};
 pub use uniform::Uniform;
 pub use variance_scaling::{Distribution, VarianceScaling};

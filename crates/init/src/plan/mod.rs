@@ -11,7 +11,9 @@ pub use glob::Glob;
 pub use select::{Role, Select};
 pub use table::{InitRow, InitTable};
 
-use crate::{Activation, Constant, Fans, InitError, Initializer, Normal, VarianceScaling};
+use crate::{
+    Activation, Constant, Fans, InitError, Initializer, Normal, Orthogonal, VarianceScaling,
+};
 use apply::Assignment;
 use burn::module::Module;
 use firecraft_key::Key;
@@ -107,15 +109,21 @@ impl InitPlan {
     #[must_use]
     pub fn new(weights: impl Initializer + 'static) -> Self {
         Self::empty()
-            .default_rule(Role::Weight, weights)
-            .default_rule(Role::Bias, Constant::ZEROS)
-            .default_rule(Role::ForgetBias, Constant::ONES)
-            .default_rule(Role::Embedding, Normal::new(0.0, 1.0))
-            .default_rule(Role::Attention, VarianceScaling::glorot_uniform())
-            .default_rule(Role::RecurrentInput, VarianceScaling::glorot_uniform())
-            .default_rule(Role::Recurrent, VarianceScaling::glorot_uniform())
-            .default_rule(Role::NormScale, Constant::ONES)
-            .default_rule(Role::NormShift, Constant::ZEROS)
+            .default_rule(Select::any(Role::Weight), weights)
+            .default_rule(Select::any(Role::Bias), Constant::ZEROS)
+            .default_rule(Select::any(Role::ForgetBias), Constant::ONES)
+            .default_rule(Select::any(Role::Embedding), Normal::new(0.0, 1.0))
+            .default_rule(
+                Select::any(Role::Attention),
+                VarianceScaling::glorot_uniform(),
+            )
+            .default_rule(
+                Select::any(Role::RecurrentInput),
+                VarianceScaling::glorot_uniform(),
+            )
+            .default_rule(Select::any(Role::Recurrent), Orthogonal::default())
+            .default_rule(Select::any(Role::NormScale), Constant::ONES)
+            .default_rule(Select::any(Role::NormShift), Constant::ZEROS)
             .push(Select::any(Role::LayerOwned), Action::Keep, false)
     }
 
@@ -167,8 +175,13 @@ impl InitPlan {
         self
     }
 
-    fn default_rule(self, role: Role, initializer: impl Initializer + 'static) -> Self {
-        self.push(Select::any(role), Action::Set(Arc::new(initializer)), false)
+    /// A rule that need not match anything: those of the built-in plans.
+    pub(crate) fn default_rule(
+        self,
+        select: Select,
+        initializer: impl Initializer + 'static,
+    ) -> Self {
+        self.push(select, Action::Set(Arc::new(initializer)), false)
     }
 
     fn push(mut self, select: Select, action: Action, own: bool) -> Self {
@@ -343,7 +356,7 @@ impl InitPlan {
         for (glob, groups) in &self.groups {
             let mut used = false;
             for found in found.iter_mut().filter(|f| glob.matches(&f.path)) {
-                walk::set_groups(&mut found.target.layout, *groups);
+                found.target.layout = found.target.layout.with_groups(*groups);
                 used = true;
             }
             if !used {

@@ -62,20 +62,11 @@ pub(super) fn walk<M: Module>(module: &M) -> Vec<Found> {
         let groups = groups_of(module);
         for (found, id) in found.iter_mut().zip(&ids) {
             if let Some(&groups) = groups.get(&id.to_string()) {
-                set_groups(&mut found.target.layout, groups);
+                found.target.layout = found.target.layout.with_groups(groups);
             }
         }
     }
     found
-}
-
-pub(super) fn set_groups(layout: &mut Layout, to: usize) {
-    match layout {
-        Layout::ChannelsFirst { groups }
-        | Layout::ChannelsFirstTranspose { groups }
-        | Layout::ChannelsLast { groups } => *groups = to,
-        _ => {}
-    }
 }
 
 /// Gives every bias the fans of its layer's weight.

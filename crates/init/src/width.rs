@@ -1,10 +1,10 @@
 //! The widest instruction set of the machine, chosen at run time.
 
-use pulp::NullaryFnOnce;
+use pulp::{Simd, WithSimd};
 
 /// An instruction set that plain loops can be compiled for.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Width {
+pub(crate) enum Width {
     /// What the crate itself is compiled for.
     Baseline,
     /// AVX2.
@@ -17,7 +17,7 @@ pub(super) enum Width {
 
 impl Width {
     /// The widest one that this machine has.
-    pub(super) fn detect() -> Self {
+    pub(crate) fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]
         {
             if let Some(v4) = pulp::x86::V4::try_new() {
@@ -30,22 +30,23 @@ impl Width {
         Self::Baseline
     }
 
-    /// Runs a function compiled for this instruction set; what it calls has to
-    /// be `#[inline(always)]` to be compiled for it too.
+    /// Runs a task compiled for this instruction set. The task is a struct and
+    /// not a closure, and all that it calls is `#[inline(always)]`: only what is
+    /// inlined is compiled for that set.
     #[inline]
-    pub(super) fn run<F: NullaryFnOnce>(self, function: F) -> F::Output {
+    pub(crate) fn run<F: WithSimd>(self, task: F) -> F::Output {
         match self {
-            Self::Baseline => function.call(),
+            Self::Baseline => task.with_simd(pulp::Scalar),
             #[cfg(target_arch = "x86_64")]
-            Self::V3(v3) => v3.vectorize(function),
+            Self::V3(v3) => Simd::vectorize(v3, task),
             #[cfg(target_arch = "x86_64")]
-            Self::V4(v4) => v4.vectorize(function),
+            Self::V4(v4) => Simd::vectorize(v4, task),
         }
     }
 
     /// All that this machine has, to compare their results.
     #[cfg(test)]
-    pub(super) fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut all = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
