@@ -111,6 +111,7 @@ impl InitPlan {
         Self::empty()
             .default_rule(Select::any(Role::Weight), weights)
             .default_rule(Select::any(Role::Bias), Constant::ZEROS)
+            .default_rule(Select::any(Role::AttentionBias), Constant::ZEROS)
             .default_rule(Select::any(Role::ForgetBias), Constant::ONES)
             .default_rule(Select::any(Role::Embedding), Normal::new(0.0, 1.0))
             .default_rule(

@@ -17,6 +17,8 @@ pub enum Role {
     Embedding,
     /// Weight of a query, key, value or output projection.
     Attention,
+    /// Bias of a query, key, value or output projection.
+    AttentionBias,
     /// Input-to-hidden weight of a recurrent gate.
     RecurrentInput,
     /// Hidden-to-hidden weight of a recurrent gate.
@@ -43,6 +45,7 @@ impl fmt::Display for Role {
             Self::Bias => "bias",
             Self::Embedding => "embedding",
             Self::Attention => "attention",
+            Self::AttentionBias => "attention_bias",
             Self::RecurrentInput => "recurrent_input",
             Self::Recurrent => "recurrent",
             Self::ForgetBias => "forget_bias",
@@ -152,13 +155,8 @@ pub(super) fn role_of(kind: &str, field: &str, ancestors: &[(String, String)]) -
                 _ => Role::Bias,
             }
         }
-        ("Linear", "weight")
-            if ancestors
-                .iter()
-                .any(|(_, kind)| kind.ends_with("Attention")) =>
-        {
-            Role::Attention
-        }
+        ("Linear", "weight") if in_attention(ancestors) => Role::Attention,
+        ("Linear", "bias") if in_attention(ancestors) => Role::AttentionBias,
         (kind, "weight") if is_weighted(kind) => Role::Weight,
         (kind, "bias") if is_weighted(kind) => Role::Bias,
         ("Embedding", "weight") => Role::Embedding,
@@ -168,6 +166,10 @@ pub(super) fn role_of(kind: &str, field: &str, ancestors: &[(String, String)]) -
         (kind, _) if kind.contains("Norm") => Role::LayerOwned,
         _ => Role::Other,
     }
+}
+
+fn in_attention(ancestors: &[(String, String)]) -> bool {
+    (ancestors.iter()).any(|(_, kind)| kind.ends_with("Attention"))
 }
 
 /// Layers of burn with a weight and a bias in a layout that is known.
