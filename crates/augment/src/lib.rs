@@ -65,13 +65,15 @@ mod transform;
 
 pub use error::AugmentError;
 pub use factor::Factor;
-pub use geometry::{Border, Interpolation, Matrix, Size, Warp, fuse};
+pub use geometry::{Border, Interpolation, Matrix, Region, Size, Warp, fuse};
+pub use kernel::ResizeFilter;
 #[cfg(feature = "burn")]
 pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
 pub use ops::{
     Affine, CenterCrop, Compose, Crop, FillMode, FlipMode, HorizontalFlip, OddRest, Pad,
-    Perspective, RandomCrop, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
-    RandomZoomConfig, Rotate, Transpose, VerticalFlip,
+    Perspective, RandomCrop, RandomFlipConfig, RandomResizedCrop, RandomRotationConfig,
+    RandomTranslationConfig, RandomZoomConfig, Resize, ResizeRegion, ResizeTo, ResizedCrop, Rotate,
+    Transpose, VerticalFlip,
 };
 pub use plan::{Apply, Plan, Step};
 pub use preview::{Preview, preview};

@@ -1,5 +1,6 @@
 //! Plans: what will be done to one sample, and doing it.
 
+use crate::ops::ResizeRegion;
 use crate::{AugmentError, Sample, Size, Warp, geometry};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,12 @@ pub trait Apply {
     fn output(&self, input: Size) -> Size {
         input
     }
+
+    /// Where a point goes, in pixels from the centre of the top left pixel;
+    /// `None` if it can't be said.
+    fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        Some((x, y))
+    }
 }
 
 impl Apply for Warp {
@@ -24,6 +31,10 @@ impl Apply for Warp {
 
     fn output(&self, _input: Size) -> Size {
         self.size
+    }
+
+    fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        self.matrix.inverse()?.map(x, y)
     }
 }
 
@@ -39,6 +50,15 @@ macro_rules! steps {
         }
 
         impl Step {
+            /// The warp, if it is one.
+            #[must_use]
+            pub const fn as_warp(&self) -> Option<&Warp> {
+                match self {
+                    Self::Warp(warp) => Some(warp),
+                    _ => None,
+                }
+            }
+
             fn as_apply(&self) -> &dyn Apply {
                 match self {
                     $(Self::$kind(step) => step,)*
@@ -65,6 +85,8 @@ macro_rules! steps {
 steps! {
     /// Resample along a matrix.
     Warp,
+    /// Cut out a rectangle and change its size.
+    ResizeRegion,
 }
 
 /// What will be done to one sample, with nothing left to chance.
@@ -125,9 +147,7 @@ impl Plan {
     pub fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         self.steps
             .iter()
-            .try_fold((x, y), |(x, y), step| match step {
-                Step::Warp(warp) => warp.matrix.inverse()?.map(x, y),
-            })
+            .try_fold((x, y), |(x, y), step| step.as_apply().map_point(x, y))
     }
 
     /// The same plan with neighbouring warps joined into one resampling each,
@@ -140,6 +160,11 @@ impl Plan {
         for step in self.steps {
             match step {
                 Step::Warp(warp) => run.push(warp),
+                other => {
+                    fused.close(&mut run, &mut size);
+                    size = other.as_apply().output(size);
+                    fused.steps.push(other);
+                }
             }
         }
         fused.close(&mut run, &mut size);

@@ -1,7 +1,7 @@
 //! What a transform does to a few images, side by side.
 
-use crate::kernel::{Element, warp_batch};
-use crate::{AugmentError, SampleMeta, Size, Step, Transform};
+use crate::kernel::Element;
+use crate::{AugmentError, Image, Sample, Size, Transform};
 use firecraft_key::Key;
 
 /// Images and their augmented variants as bytes, row by row: each image,
@@ -55,16 +55,21 @@ pub fn preview(
             expected: each,
         });
     }
-    let meta = SampleMeta { size, channels };
     let mut tiles = Vec::with_capacity(images.len() / each * (variants + 1));
-    let mut out = vec![0.0; each];
     for (i, image) in images.chunks(each).enumerate() {
         tiles.push(bytes(image, channels, range));
         for variant in 0..variants {
-            let plan = transform.plan(&meta, key.fold(i as u64).fold(variant as u64))?;
-            let warps = plan.steps.into_iter().map(|Step::Warp(warp)| warp);
-            warp_batch(image, &mut out, size, channels, &[warps.collect()])?;
-            tiles.push(bytes(&out, channels, range));
+            let mut sample = Sample::new(Image::from_f32_planes(image, size, channels)?);
+            let plan = transform.plan(&sample.meta(), key.fold(i as u64).fold(variant as u64))?;
+            plan.apply(&mut sample)?;
+            if sample.image.size() != size || sample.image.channels() != channels {
+                return Err(AugmentError::BatchSize {
+                    operation: "preview",
+                    got: sample.image.size(),
+                    expected: size,
+                });
+            }
+            tiles.push(bytes(&sample.image.to_planes(), channels, range));
         }
     }
     Ok(Preview {

@@ -2,8 +2,8 @@
 
 use crate::{
     Affine, CenterCrop, Compose, Crop, HorizontalFlip, Pad, Perspective, RandomCrop,
-    RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Rotate,
-    Transform, Transforms, Transpose, VerticalFlip,
+    RandomFlipConfig, RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig,
+    RandomZoomConfig, Resize, ResizedCrop, Rotate, Transform, Transforms, Transpose, VerticalFlip,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -51,9 +51,20 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "random_flip",
         "mirrors left-right, up-down or both",
     )?;
+    add::<RandomResizedCrop>(
+        registry,
+        "random_resized_crop",
+        "a random rectangle, resized",
+    )?;
     add::<RandomRotationConfig>(registry, "random_rotation", "turns about the centre")?;
     add::<RandomTranslationConfig>(registry, "random_translation", "shifts")?;
     add::<RandomZoomConfig>(registry, "random_zoom", "zooms about the centre")?;
+    add::<Resize>(registry, "resize", "changes the size")?;
+    add::<ResizedCrop>(
+        registry,
+        "resized_crop",
+        "cuts out a given rectangle and resizes it",
+    )?;
     add::<Rotate>(registry, "rotate", "turns by a given angle")?;
     add::<Transpose>(
         registry,

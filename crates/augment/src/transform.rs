@@ -51,7 +51,9 @@ pub trait Transform: fmt::Debug + Send + Sync + 'static {
 /// A transform that keeps the size of every image and can't fail once its
 /// configuration is valid, so that it can be a layer of a network.
 pub trait LayerTransform: Transform {
-    /// [`Transform::plan`] for a configuration known to be valid.
+    /// [`Transform::plan`] for a configuration known to be valid. The plan
+    /// must suit every image of that size and number of channels, and keep
+    /// both.
     fn draw(&self, meta: &SampleMeta, key: Key) -> Plan;
 }
 

@@ -64,3 +64,44 @@ impl fmt::Display for Size {
         write!(f, "{}x{} (height x width)", self.height, self.width)
     }
 }
+
+/// A rectangle of whole pixels inside an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// First row.
+    pub top: usize,
+    /// First column.
+    pub left: usize,
+    /// Number of rows and columns.
+    pub size: Size,
+}
+
+impl Region {
+    /// All of an image of that size.
+    #[must_use]
+    pub const fn all(size: Size) -> Self {
+        Self {
+            top: 0,
+            left: 0,
+            size,
+        }
+    }
+
+    /// Whether the rectangle has pixels, and all of them are in an image of
+    /// that size.
+    #[must_use]
+    pub fn is_inside(self, size: Size) -> bool {
+        let fits = |start: usize, n: usize, all: usize| {
+            n > 0 && start.checked_add(n).is_some_and(|end| end <= all)
+        };
+        fits(self.top, self.size.height, size.height)
+            && fits(self.left, self.size.width, size.width)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at row {}, column {}", self.size, self.top, self.left)
+    }
+}

@@ -3,7 +3,9 @@
 
 mod fixed;
 mod pixels;
+mod resize;
 mod warp;
 
 pub use pixels::{Element, Layout, Pixels, PixelsMut};
+pub use resize::{ResizeFilter, resize};
 pub use warp::{warp, warp_batch};

@@ -20,6 +20,10 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     /// From an interpolated number: rounded half to even and clipped for
     /// integers.
     fn from_f32(value: f32) -> Self;
+    /// From an interpolated number: rounded half up and clipped for integers.
+    fn from_f32_half_up(value: f32) -> Self;
+    /// From a number: cut off and clipped for integers.
+    fn from_f32_truncated(value: f32) -> Self;
 }
 
 impl Element for f32 {
@@ -29,6 +33,14 @@ impl Element for f32 {
     }
     #[inline]
     fn from_f32(value: f32) -> Self {
+        value
+    }
+    #[inline]
+    fn from_f32_half_up(value: f32) -> Self {
+        value
+    }
+    #[inline]
+    fn from_f32_truncated(value: f32) -> Self {
         value
     }
 }
@@ -46,6 +58,14 @@ impl Element for u8 {
         // low bits; `round_ties_even` is a call on baseline x86-64.
         const SHIFT: f32 = 12_582_912.0;
         (value.max(0.0).min(255.0) + SHIFT).to_bits() as u8
+    }
+    #[inline]
+    fn from_f32_half_up(value: f32) -> Self {
+        (value + 0.5) as u8
+    }
+    #[inline]
+    fn from_f32_truncated(value: f32) -> Self {
+        value as u8
     }
 }
 

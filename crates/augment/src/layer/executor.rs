@@ -2,8 +2,9 @@
 
 use super::composite;
 use crate::kernel::warp_batch;
-use crate::{AugmentError, Plan, Size, Step, Warp};
+use crate::{AugmentError, Image, Plan, Sample, Size, Warp};
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 /// Applies plan number `i` to image number `i` of a batch
 /// `[batch, channels, height, width]`, on whichever device it is.
@@ -20,8 +21,12 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 ///
+/// Warps run on the device. A plan with any other step takes its batch through
+/// the host and cuts the gradient to the input.
+///
 /// # Errors
-/// If there isn't one plan per image, or a plan changes the size.
+/// If there isn't one plan per image, a plan changes the size, or a step
+/// refuses an image.
 pub fn apply_batch(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, AugmentError> {
     let [batch, _, height, width] = images.dims();
     if plans.len() != batch {
@@ -39,31 +44,73 @@ pub fn apply_batch(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, Augme
             expected: size,
         });
     }
-    Ok(run(images, plans))
+    run(images, plans)
 }
 
 /// [`apply_batch`] for plans that are known to fit.
-pub(super) fn run(images: Tensor<4>, plans: &[Plan]) -> Tensor<4> {
+pub(super) fn run(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, AugmentError> {
     let [_, channels, height, width] = images.dims();
-    let chains: Vec<Vec<Warp>> = plans.iter().map(warps).collect();
-    if channels * height * width == 0 || chains.iter().all(Vec::is_empty) {
-        return images;
+    if channels * height * width == 0 || plans.iter().all(|plan| plan.steps.is_empty()) {
+        return Ok(images);
     }
+    let Some(chains) = plans.iter().map(warps).collect::<Option<Vec<_>>>() else {
+        return step_by_step(images, plans);
+    };
     // The kernel has no backward; gradients go through tensor operations.
     if is_host(&images.device())
         && !images.is_tracked()
         && let Some(out) = on_host(&images, &chains)
     {
-        return out;
+        return Ok(out);
     }
-    composite::warp(images, chains)
+    Ok(composite::warp(images, chains))
 }
 
-fn warps(plan: &Plan) -> Vec<Warp> {
+/// The warps of a plan that has nothing else.
+fn warps(plan: &Plan) -> Option<Vec<Warp>> {
     plan.steps
         .iter()
-        .map(|Step::Warp(warp)| warp.clone())
+        .map(|step| step.as_warp().cloned())
         .collect()
+}
+
+/// Any steps, image by image on the host, wherever the batch is. Gradients
+/// don't flow to the input.
+fn step_by_step(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, AugmentError> {
+    let unreadable = |error: &dyn std::fmt::Display| AugmentError::Image {
+        operation: "apply_batch",
+        got: error.to_string(),
+        expected: "a batch that can be read as f32".into(),
+    };
+    let [batch, channels, height, width] = images.dims();
+    let size = Size::new(height, width);
+    let (device, dtype) = (images.device(), images.dtype());
+    let data = images
+        .without_autodiff()
+        .try_into_data_dtype(DType::F32)
+        .map_err(|error| unreadable(&error))?;
+    let mut out = data
+        .as_slice::<f32>()
+        .map_err(|error| unreadable(&error))?
+        .to_vec();
+    out.par_chunks_mut(size.area() * channels)
+        .zip(plans)
+        .try_for_each(|(planes, plan)| {
+            let mut sample = Sample::new(Image::from_f32_planes(planes, size, channels)?);
+            plan.apply(&mut sample)?;
+            let changed = sample.image.to_planes();
+            if changed.len() != planes.len() {
+                return Err(AugmentError::Length {
+                    operation: "apply_batch: channels",
+                    got: changed.len(),
+                    expected: planes.len(),
+                });
+            }
+            planes.copy_from_slice(&changed);
+            Ok(())
+        })?;
+    let out = TensorData::new(out, [batch, channels, height, width]);
+    Ok(Tensor::from_data(out, (&device, dtype)))
 }
 
 /// Whether reading the data of a tensor costs next to nothing.

@@ -112,6 +112,10 @@ impl<T: LayerTransform + Clone> Layer<T> {
     }
 
     /// [`Layer::forward`] in a mode of the caller's choice.
+    ///
+    /// # Panics
+    /// If a [`LayerTransform`] from outside breaks its promise and draws a
+    /// plan that can't be applied.
     #[must_use]
     pub fn forward_mode(&self, images: Tensor<4>, mode: Mode) -> Tensor<4> {
         if mode == Mode::Eval {
@@ -126,7 +130,13 @@ impl<T: LayerTransform + Clone> Layer<T> {
         let plans = (0..batch)
             .map(|row| self.transform.draw(&meta, key.fold(row as u64)))
             .collect::<Vec<_>>();
-        executor::run(images, &plans)
+        match executor::run(images, &plans) {
+            Ok(images) => images,
+            Err(error) => panic!(
+                "{} refused an image, which a LayerTransform must not: {error}",
+                self.transform.name()
+            ),
+        }
     }
 }
 

@@ -9,9 +9,12 @@ mod pad;
 mod perspective;
 mod random_crop;
 mod random_flip;
+mod random_resized_crop;
 mod random_rotation;
 mod random_translation;
 mod random_zoom;
+mod resize;
+mod resized_crop;
 mod rotate;
 mod transpose;
 mod vertical_flip;
@@ -25,9 +28,12 @@ pub use pad::Pad;
 pub use perspective::Perspective;
 pub use random_crop::RandomCrop;
 pub use random_flip::{FlipMode, RandomFlipConfig};
+pub use random_resized_crop::RandomResizedCrop;
 pub use random_rotation::RandomRotationConfig;
 pub use random_translation::RandomTranslationConfig;
 pub use random_zoom::RandomZoomConfig;
+pub use resize::{Resize, ResizeRegion, ResizeTo};
+pub use resized_crop::ResizedCrop;
 pub use rotate::Rotate;
 pub use transpose::Transpose;
 pub use vertical_flip::VerticalFlip;
@@ -67,6 +73,10 @@ impl FillMode {
 /// The border of zeros: the default of the peers' transforms outside Keras.
 pub(crate) fn no_fill() -> Border {
     Border::Constant(Vec::new())
+}
+
+pub(crate) const fn yes() -> bool {
+    true
 }
 
 /// The default probability of the peers.
@@ -176,8 +186,7 @@ pub(crate) use geometric_builders;
 pub(crate) mod testing {
     //! Shared by the tests of the operations.
 
-    use crate::kernel::warp_batch;
-    use crate::{Plan, SampleMeta, Size, Step, Transform};
+    use crate::{Image, Plan, Sample, SampleMeta, Size, Transform};
     use firecraft_key::Key;
 
     pub(crate) const SIZE: Size = Size::new(6, 9);
@@ -192,13 +201,8 @@ pub(crate) mod testing {
 
     /// Applies a plan to one image of one channel.
     pub(crate) fn apply(plan: &Plan, image: &[f32], size: Size) -> Vec<f32> {
-        let warps = plan
-            .steps
-            .iter()
-            .map(|Step::Warp(warp)| warp.clone())
-            .collect();
-        let mut out = vec![0.0; image.len()];
-        warp_batch(image, &mut out, size, 1, &[warps]).unwrap();
-        out
+        let mut sample = Sample::new(Image::from_f32(image.to_vec(), size, 1).unwrap());
+        plan.apply(&mut sample).unwrap();
+        sample.image.to_planes()
     }
 }

@@ -100,7 +100,7 @@ mod tests {
         let turns: Vec<f64> = (0..200)
             .map(|seed| {
                 let plan = crate::ops::testing::plan(&RandomRotationConfig::new(0.1), seed);
-                let crate::Step::Warp(warp) = &plan.steps[0];
+                let warp = plan.steps[0].as_warp().unwrap();
                 let [[cos, _, _], [sin, _, _], _] = warp.matrix.rows();
                 sin.atan2(cos) / std::f64::consts::TAU
             })

@@ -19,9 +19,7 @@ use serde::{Deserialize, Serialize};
 /// let right = RandomTranslationConfig::new(0.0, (0.25, 0.25));
 /// let meta = SampleMeta { size: Size::new(8, 8), channels: 1 };
 /// let plan = right.plan(&meta, Key::from_seed(0))?;
-/// // The leftmost output pixel shows what was two pixels to its left.
-/// let firecraft_augment::Step::Warp(warp) = &plan.steps[0] else { unreachable!() };
-/// assert_eq!(warp.matrix.map(0.0, 0.0), Some((-2.0, 0.0)));
+/// assert_eq!(plan.map_point(0.0, 0.0), Some((2.0, 0.0)));
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -97,13 +97,12 @@ impl LayerTransform for RandomZoomConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Step;
     use crate::ops::testing::{SIZE, plan};
 
     #[test]
     fn positive_factors_show_more() {
         let out = plan(&RandomZoomConfig::new((1.0, 1.0)), 0);
-        let Step::Warp(warp) = &out.steps[0];
+        let warp = out.steps[0].as_warp().unwrap();
         // Twice as much, about the centre (4, 2.5).
         assert_eq!(warp.matrix.map(0.0, 0.0), Some((-4.0, -2.5)));
         assert_eq!(warp.matrix.map(4.0, 2.5), Some((4.0, 2.5)));
@@ -113,7 +112,8 @@ mod tests {
     #[test]
     fn one_factor_keeps_the_aspect_ratio_and_two_do_not() {
         let ratio = |zoom: &RandomZoomConfig| {
-            let Step::Warp(warp) = &plan(zoom, 5).steps[0];
+            let plan = plan(zoom, 5);
+            let warp = plan.steps[0].as_warp().unwrap();
             let [[x, _, _], [_, y, _], _] = warp.matrix.rows();
             x / y
         };

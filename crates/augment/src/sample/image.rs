@@ -12,6 +12,18 @@ pub enum Values {
     F32(Vec<f32>),
 }
 
+impl From<Vec<u8>> for Values {
+    fn from(data: Vec<u8>) -> Self {
+        Self::U8(data)
+    }
+}
+
+impl From<Vec<f32>> for Values {
+    fn from(data: Vec<f32>) -> Self {
+        Self::F32(data)
+    }
+}
+
 /// An image of bytes or numbers with any number of channels, in the layout
 /// `[height, width, channel]`.
 ///

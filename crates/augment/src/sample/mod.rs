@@ -9,6 +9,8 @@ pub use boxes::{BoxFormat, BoxPolicy, BoxRules, Boxes};
 pub use image::{Image, Values};
 pub use points::Points;
 
+pub(crate) use image::each_type;
+
 use crate::{AugmentError, Border, Interpolation, SampleMeta, Warp};
 
 /// An image with the targets that are declared for it.

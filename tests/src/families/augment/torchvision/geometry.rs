@@ -5,7 +5,7 @@ use crate::families::Outcome;
 use crate::golden::Field;
 use firecraft::augment::{
     Affine, Border, CenterCrop, Crop, HorizontalFlip, Interpolation, OddRest, Pad, Perspective,
-    Rotate, Size, VerticalFlip,
+    Region, Resize, ResizeFilter, ResizeTo, ResizedCrop, Rotate, Size, VerticalFlip,
 };
 
 /// The transform that stands for a functional and its arguments.
@@ -53,6 +53,28 @@ pub(super) fn request(name: &str, args: &Field<'_>, is_float: bool) -> Result<Re
             Request::exact(CenterCrop::new(size).with_odd_rest(OddRest::Even))
         }
         "pad" => Request::exact(pad(args)?),
+        "resize" => {
+            let size = args.get("size").usizes()?;
+            let to = match size[..] {
+                [short] => ResizeTo::Shorter(short),
+                [height, width] => ResizeTo::Exactly(Size::new(height, width)),
+                _ => return Err(Outcome::Unsupported),
+            };
+            let resize = Resize::new(to)
+                .with_filter(filter(args)?)
+                .with_antialias(args.get("antialias").or(true, Field::bool)?);
+            Request::interpolated(resize)
+        }
+        "resized_crop" => {
+            let size = args.get("size").usizes()?;
+            let region = Region {
+                top: args.get("top").usize()?,
+                left: args.get("left").usize()?,
+                size: Size::new(args.get("height").usize()?, args.get("width").usize()?),
+            };
+            let crop = ResizedCrop::new(region, Size::new(size[0], size[1]));
+            Request::interpolated(crop.with_filter(filter(args)?))
+        }
         _ => return Err(Outcome::Unsupported),
     })
 }
@@ -81,6 +103,18 @@ fn interpolation(args: &Field<'_>, default: &str) -> Result<Interpolation, Outco
         "bilinear" => Ok(Interpolation::Bilinear),
         _ => Err(Outcome::Unsupported),
     }
+}
+
+fn filter(args: &Field<'_>) -> Result<ResizeFilter, Outcome> {
+    Ok(
+        match args.get("interpolation").or("bilinear", Field::str)? {
+            "nearest" => ResizeFilter::Nearest,
+            "nearest-exact" => ResizeFilter::NearestExact,
+            "bilinear" => ResizeFilter::Bilinear,
+            "bicubic" => ResizeFilter::Bicubic,
+            _ => return Err(Outcome::Unsupported),
+        },
+    )
 }
 
 fn nearest(args: &Field<'_>, default: &str) -> Result<bool, Outcome> {

@@ -1,0 +1,428 @@
+//! Changing the size of an image, one direction after the other.
+
+use super::pixels::{Element, Layout, Pixels, PixelsMut};
+use crate::{AugmentError, Region};
+use serde::{Deserialize, Serialize};
+
+/// How the pixels of a resized image are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeFilter {
+    /// The pixel at `floor(i * scale)`: torch's and OpenCV's nearest.
+    Nearest,
+    /// The pixel at `floor((i + 1/2) * scale)`: Keras' nearest, torch's
+    /// nearest-exact. Unlike [`ResizeFilter::Nearest`], it doesn't shift the
+    /// content.
+    NearestExact,
+    /// The mean of the pixels that a pixel covers (box filter).
+    Area,
+    /// Linear between neighbours (triangle filter).
+    #[default]
+    Bilinear,
+    /// Cubic convolution (Keys 1981), with `a = -1/2` if smoothed and
+    /// `a = -3/4` if not, as in torch.
+    Bicubic,
+    /// Windowed sinc with three lobes.
+    Lanczos3,
+}
+
+impl ResizeFilter {
+    /// Reach to either side, in pixels of the coarser grid.
+    const fn support(self) -> f64 {
+        match self {
+            Self::Nearest | Self::NearestExact | Self::Area => 0.5,
+            Self::Bilinear => 1.0,
+            Self::Bicubic => 2.0,
+            Self::Lanczos3 => 3.0,
+        }
+    }
+
+    fn weight(self, x: f64, smooth: bool) -> f64 {
+        let x = x.abs();
+        match self {
+            Self::Nearest | Self::NearestExact => 1.0,
+            Self::Area if x <= 0.5 => 1.0,
+            Self::Bilinear if x < 1.0 => 1.0 - x,
+            Self::Bicubic => {
+                let a = if smooth { -0.5 } else { -0.75 };
+                if x < 1.0 {
+                    ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
+                } else if x < 2.0 {
+                    (((x - 5.0) * x + 8.0) * x - 4.0) * a
+                } else {
+                    0.0
+                }
+            }
+            Self::Lanczos3 if x < 3.0 => sinc(x) * sinc(x / 3.0),
+            _ => 0.0,
+        }
+    }
+}
+
+fn sinc(x: f64) -> f64 {
+    if x == 0.0 {
+        return 1.0;
+    }
+    let (sin, _) = crate::geometry::sin_cos(x / 2.0);
+    sin / (x * std::f64::consts::PI)
+}
+
+/// Writes the `region` of `source` into `target`, resized to fit.
+///
+/// With `antialias` the filter is as wide as the output pixels where the image
+/// shrinks (Pillow, torchvision); without, it always spans the neighbours in
+/// the source (Keras, OpenCV), which is cheaper and shows patterns that are
+/// not there. Nearest neighbours are never smoothed. Bytes are rounded
+/// half up and clipped after each direction, columns first, as in Pillow and torch.
+///
+/// # Errors
+/// If the region is empty or reaches outside, or `target` has other channels
+/// or another layout.
+///
+/// ```
+/// use firecraft_augment::kernel::{Layout, Pixels, PixelsMut, ResizeFilter, resize};
+/// use firecraft_augment::{Region, Size};
+/// let row = [0.0, 1.0, 2.0, 9.0_f32];
+/// let mut out = [0.0; 2];
+/// resize(
+///     Pixels::new(&row, Size::new(1, 4), 1, Layout::Chw)?,
+///     Region::all(Size::new(1, 4)),
+///     PixelsMut::new(&mut out, Size::new(1, 2), 1, Layout::Chw)?,
+///     ResizeFilter::Area,
+///     true,
+/// )?;
+/// assert_eq!(out, [0.5, 5.5]);
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+pub fn resize<T: Element>(
+    source: Pixels<'_, T>,
+    region: Region,
+    mut target: PixelsMut<'_, T>,
+    filter: ResizeFilter,
+    antialias: bool,
+) -> Result<(), AugmentError> {
+    if !region.is_inside(source.size()) {
+        return Err(AugmentError::Image {
+            operation: "resize",
+            got: format!("an image of {}", source.size()),
+            expected: format!("one that holds the region {region}"),
+        });
+    }
+    if (target.channels(), target.layout()) != (source.channels(), source.layout()) {
+        return Err(AugmentError::Image {
+            operation: "resize",
+            got: format!("{} channels, {:?}", target.channels(), target.layout()),
+            expected: format!("{} channels, {:?}", source.channels(), source.layout()),
+        });
+    }
+    let size = target.size();
+    let (width, channels) = (source.size().width, source.channels());
+    let columns = Taps::new(
+        region.left,
+        region.size.width,
+        size.width,
+        filter,
+        antialias,
+    );
+    let rows = Taps::new(
+        region.top,
+        region.size.height,
+        size.height,
+        filter,
+        antialias,
+    );
+    let out = target.data();
+    match source.layout() {
+        Layout::Hwc => separable(source.data(), width, channels, &columns, &rows, out),
+        Layout::Chw => {
+            let (from, to) = (source.size().area(), size.area());
+            for c in 0..channels {
+                let plane = &source.data()[c * from..(c + 1) * from];
+                separable(
+                    plane,
+                    width,
+                    1,
+                    &columns,
+                    &rows,
+                    &mut out[c * to..(c + 1) * to],
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The weighted source pixels of every output pixel of one direction.
+struct Taps {
+    /// First source pixel and range in `weights`, per output pixel.
+    spans: Vec<(usize, std::ops::Range<usize>)>,
+    weights: Vec<f32>,
+}
+
+impl Taps {
+    /// For `to` pixels made of the `from` pixels from `offset` on.
+    fn new(offset: usize, from: usize, to: usize, filter: ResizeFilter, antialias: bool) -> Self {
+        let scale = from as f64 / to as f64;
+        let mut taps = Self {
+            spans: Vec::with_capacity(to),
+            weights: Vec::new(),
+        };
+        for i in 0..to {
+            let first = taps.weights.len();
+            let start = match filter {
+                // torch finds the pixel in f32.
+                ResizeFilter::Nearest => {
+                    taps.weights.push(1.0);
+                    ((i as f32 * (from as f32 / to as f32)) as usize).min(from - 1)
+                }
+                ResizeFilter::NearestExact => {
+                    taps.weights.push(1.0);
+                    (((i as f32 + 0.5) * (from as f32 / to as f32)) as usize).min(from - 1)
+                }
+                _ if antialias || filter == ResizeFilter::Area => {
+                    taps.smoothed(i, from, scale, filter)
+                }
+                _ => taps.neighbours(i, from, scale, filter),
+            };
+            taps.spans.push((offset + start, first..taps.weights.len()));
+        }
+        taps
+    }
+
+    /// Normalised weights inside the image. Returns the first pixel.
+    fn smoothed(&mut self, i: usize, from: usize, scale: f64, filter: ResizeFilter) -> usize {
+        let stretch = scale.max(1.0);
+        let reach = filter.support() * stretch;
+        let centre = (i as f64 + 0.5) * scale;
+        let start = (centre - reach + 0.5).max(0.0) as usize;
+        let end = ((centre + reach + 0.5) as usize).min(from).max(start + 1);
+        let weight = |j: usize| filter.weight((j as f64 + 0.5 - centre) / stretch, true);
+        let sum: f64 = (start..end).map(weight).sum();
+        self.weights
+            .extend((start..end).map(|j| (weight(j) / sum) as f32));
+        start
+    }
+
+    /// Weights of the neighbours of a point; those outside are folded onto
+    /// the edge. Returns the first pixel.
+    fn neighbours(&mut self, i: usize, from: usize, scale: f64, filter: ResizeFilter) -> usize {
+        let point = (i as f64 + 0.5) * scale - 0.5;
+        let base = point.floor() as i64;
+        let reach = filter.support() as i64;
+        let inside = |j: i64| j.clamp(0, from as i64 - 1) as usize;
+        let (low, high) = (base - reach + 1, base + reach);
+        let start = inside(low);
+        let first = self.weights.len();
+        self.weights.resize(first + inside(high) - start + 1, 0.0);
+        let weight = |j: i64| filter.weight(j as f64 - point, false);
+        let sum: f64 = (low..=high).map(weight).sum();
+        for j in low..=high {
+            self.weights[first + inside(j) - start] += (weight(j) / sum) as f32;
+        }
+        start
+    }
+
+    fn of(&self, i: usize) -> (usize, &[f32]) {
+        let (start, range) = &self.spans[i];
+        (*start, &self.weights[range.clone()])
+    }
+
+    /// The source pixels that any output pixel needs.
+    fn range(&self) -> std::ops::Range<usize> {
+        let start = self.spans.iter().map(|(start, _)| *start).min();
+        let end = self
+            .spans
+            .iter()
+            .map(|(start, range)| start + range.len())
+            .max();
+        start.unwrap_or(0)..end.unwrap_or(0)
+    }
+}
+
+/// Across, then down.
+fn separable<T: Element>(
+    source: &[T],
+    width: usize,
+    channels: usize,
+    columns: &Taps,
+    rows: &Taps,
+    target: &mut [T],
+) {
+    let across = columns.spans.len() * channels;
+    if across == 0 {
+        return;
+    }
+    let needed = rows.range();
+    let mut between = vec![T::from_f32(0.0); needed.len() * across];
+    for (y, line) in needed.clone().zip(between.chunks_mut(across)) {
+        let row = &source[y * width * channels..(y + 1) * width * channels];
+        match channels {
+            1 => line_across::<T, 1>(row, columns, line),
+            3 => line_across::<T, 3>(row, columns, line),
+            4 => line_across::<T, 4>(row, columns, line),
+            _ => line_across_any(row, channels, columns, line),
+        }
+    }
+    let mut sum = vec![0.0_f32; across];
+    for (y, out) in target.chunks_mut(across).enumerate() {
+        let (start, weights) = rows.of(y);
+        sum.fill(0.0);
+        for (j, &weight) in weights.iter().enumerate() {
+            let line = &between[(start + j - needed.start) * across..][..across];
+            for (sum, &value) in sum.iter_mut().zip(line) {
+                *sum += weight * value.to_f32();
+            }
+        }
+        for (out, &sum) in out.iter_mut().zip(&sum) {
+            *out = T::from_f32_half_up(sum);
+        }
+    }
+}
+
+fn line_across<T: Element, const C: usize>(row: &[T], columns: &Taps, line: &mut [T]) {
+    for (x, out) in line.as_chunks_mut::<C>().0.iter_mut().enumerate() {
+        let (start, weights) = columns.of(x);
+        let mut sum = [0.0; C];
+        let pixels = row[start * C..].as_chunks::<C>().0;
+        for (pixel, &weight) in pixels.iter().zip(weights) {
+            for (sum, &value) in sum.iter_mut().zip(pixel) {
+                *sum += weight * value.to_f32();
+            }
+        }
+        *out = sum.map(T::from_f32_half_up);
+    }
+}
+
+fn line_across_any<T: Element>(row: &[T], channels: usize, columns: &Taps, line: &mut [T]) {
+    for (x, out) in line.chunks_mut(channels).enumerate() {
+        let (start, weights) = columns.of(x);
+        for (c, out) in out.iter_mut().enumerate() {
+            let pixels = row[start * channels + c..].iter().step_by(channels);
+            let sum = pixels.zip(weights).map(|(v, weight)| weight * v.to_f32());
+            *out = T::from_f32_half_up(sum.sum());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Size;
+    use proptest::prelude::*;
+
+    const ALL: [ResizeFilter; 6] = [
+        ResizeFilter::Nearest,
+        ResizeFilter::NearestExact,
+        ResizeFilter::Area,
+        ResizeFilter::Bilinear,
+        ResizeFilter::Bicubic,
+        ResizeFilter::Lanczos3,
+    ];
+
+    fn run(
+        data: &[f32],
+        size: Size,
+        region: Region,
+        to: Size,
+        channels: usize,
+        layout: Layout,
+        filter: (ResizeFilter, bool),
+    ) -> Vec<f32> {
+        let mut out = vec![f32::NAN; to.area() * channels];
+        resize(
+            Pixels::new(data, size, channels, layout).unwrap(),
+            region,
+            PixelsMut::new(&mut out, to, channels, layout).unwrap(),
+            filter.0,
+            filter.1,
+        )
+        .unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn one_colour_stays(
+            height in 1_usize..20, width in 1_usize..20, to_h in 1_usize..20, to_w in 1_usize..20,
+            antialias: bool,
+        ) {
+            let (size, to) = (Size::new(height, width), Size::new(to_h, to_w));
+            for filter in ALL {
+                let data = vec![0.7; size.area()];
+                let filter = (filter, antialias);
+                let out = run(&data, size, Region::all(size), to, 1, Layout::Hwc, filter);
+                prop_assert!(out.iter().all(|v| (v - 0.7).abs() < 1e-5), "{filter:?} {out:?}");
+            }
+        }
+
+        #[test]
+        fn a_region_is_the_crop_resized(
+            top in 0_usize..5, left in 0_usize..5, antialias: bool, channels in 1_usize..6,
+        ) {
+            let size = Size::new(11, 9);
+            let region = Region { top, left, size: Size::new(6, 4) };
+            let data: Vec<f32> =
+                (0..size.area() * channels).map(|i| (i * 37 % 101) as f32).collect();
+            let crop: Vec<f32> = (0..6)
+                .flat_map(|y| ((top + y) * 9 + left) * channels..((top + y) * 9 + left + 4) * channels)
+                .map(|i| data[i])
+                .collect();
+            for filter in ALL {
+                let (filter, to) = ((filter, antialias), Size::new(5, 7));
+                let whole = run(&data, size, region, to, channels, Layout::Hwc, filter);
+                let all = Region::all(region.size);
+                let part = run(&crop, region.size, all, to, channels, Layout::Hwc, filter);
+                prop_assert_eq!(whole, part);
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_size_is_the_same_image() {
+        let size = Size::new(5, 4);
+        let data: Vec<f32> = (0..20).map(|i| i as f32).collect();
+        for filter in ALL {
+            for antialias in [false, true] {
+                let all = Region::all(size);
+                let out = run(&data, size, all, size, 1, Layout::Chw, (filter, antialias));
+                for (a, b) in out.iter().zip(&data) {
+                    assert!((a - b).abs() < 1e-4, "{filter:?}: {a} {b}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn layouts_agree() {
+        let (size, to) = (Size::new(6, 5), Size::new(4, 8));
+        let planes: Vec<f32> = (0..90).map(|i| (i * 31 % 89) as f32).collect();
+        let pixels: Vec<f32> = (0..90).map(|i| planes[i % 3 * 30 + i / 3]).collect();
+        let filter = (ResizeFilter::Bicubic, true);
+        let chw = run(&planes, size, Region::all(size), to, 3, Layout::Chw, filter);
+        let hwc = run(&pixels, size, Region::all(size), to, 3, Layout::Hwc, filter);
+        for i in 0..96 {
+            assert_eq!(hwc[i], chw[i % 3 * 32 + i / 3]);
+        }
+    }
+
+    #[test]
+    fn a_region_outside_is_refused() {
+        let mut out = [0_u8; 1];
+        let error = resize(
+            Pixels::new(&[0_u8; 4], Size::new(2, 2), 1, Layout::Hwc).unwrap(),
+            Region {
+                top: 1,
+                left: 0,
+                size: Size::new(2, 1),
+            },
+            PixelsMut::new(&mut out, Size::new(1, 1), 1, Layout::Hwc).unwrap(),
+            ResizeFilter::Bilinear,
+            true,
+        )
+        .unwrap_err();
+        assert!(
+            error.to_string().contains("2x1 (height x width) at row 1"),
+            "{error}"
+        );
+    }
+}

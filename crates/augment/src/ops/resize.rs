@@ -1,0 +1,242 @@
+//! Changing the size: `resize`, and the step behind everything that does.
+
+use super::{check_size, plain_transform};
+use crate::kernel::{self, Element, Layout, Pixels, PixelsMut};
+use crate::plan::Apply;
+use crate::sample::each_type;
+use crate::{AugmentError, Image, Plan, Region, ResizeFilter, Sample, SampleMeta, Size, Transform};
+use firecraft_key::Key;
+use serde::{Deserialize, Serialize};
+
+/// The step that cuts out a rectangle and changes its size, in one pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResizeRegion {
+    /// The rectangle of the input.
+    pub region: Region,
+    /// Size of the output.
+    pub size: Size,
+    /// How the pixels are made; masks take the nearest.
+    pub filter: ResizeFilter,
+    /// Whether the filter widens where the image shrinks.
+    pub antialias: bool,
+}
+
+impl ResizeRegion {
+    fn scale(&self) -> (f64, f64) {
+        (
+            self.size.width as f64 / self.region.size.width as f64,
+            self.size.height as f64 / self.region.size.height as f64,
+        )
+    }
+
+    fn image(&self, image: &mut Image, filter: ResizeFilter) -> Result<(), AugmentError> {
+        fn run<T: Element>(
+            data: &[T],
+            from: Size,
+            channels: usize,
+            step: &ResizeRegion,
+            filter: ResizeFilter,
+        ) -> Result<Vec<T>, AugmentError> {
+            let mut out = vec![T::from_f32(0.0); step.size.area() * channels];
+            kernel::resize(
+                Pixels::new(data, from, channels, Layout::Hwc)?,
+                step.region,
+                PixelsMut::new(&mut out, step.size, channels, Layout::Hwc)?,
+                filter,
+                step.antialias,
+            )?;
+            Ok(out)
+        }
+        let (from, channels) = (image.size(), image.channels());
+        let values = each_type!(image.values(), data => {
+            run(data, from, channels, self, filter)?.into()
+        });
+        image.replace(values, self.size, channels);
+        Ok(())
+    }
+}
+
+impl Apply for ResizeRegion {
+    fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        self.image(&mut sample.image, self.filter)?;
+        for mask in &mut sample.masks {
+            let filter = match self.filter {
+                ResizeFilter::NearestExact => ResizeFilter::NearestExact,
+                _ => ResizeFilter::Nearest,
+            };
+            self.image(mask, filter)?;
+        }
+        sample.move_targets(self.size, |x, y| self.map(x, y))
+    }
+
+    fn output(&self, _input: Size) -> Size {
+        self.size
+    }
+
+    fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        Some(self.map(x, y))
+    }
+}
+
+impl ResizeRegion {
+    fn map(&self, x: f64, y: f64) -> (f64, f64) {
+        let (across, down) = self.scale();
+        (
+            (x + 0.5 - self.region.left as f64) * across - 0.5,
+            (y + 0.5 - self.region.top as f64) * down - 0.5,
+        )
+    }
+}
+
+/// The size that [`Resize`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeTo {
+    /// This size, whatever becomes of the aspect ratio.
+    Exactly(Size),
+    /// The shorter side gets this many pixels; the aspect ratio stays.
+    Shorter(usize),
+    /// The longer side gets this many pixels; the aspect ratio stays.
+    Longer(usize),
+}
+
+impl ResizeTo {
+    /// The size for an image of size `input`.
+    ///
+    /// ```
+    /// use firecraft_augment::{ResizeTo, Size};
+    /// let input = Size::new(13, 17);
+    /// assert_eq!(ResizeTo::Shorter(8).of(input), Size::new(8, 10));
+    /// assert_eq!(ResizeTo::Longer(34).of(input), Size::new(26, 34));
+    /// ```
+    #[must_use]
+    pub fn of(self, input: Size) -> Size {
+        let Size { height, width } = input;
+        let along = |side: usize, of: usize, to: usize| (to * side / of.max(1)).max(1);
+        match self {
+            Self::Exactly(size) => size,
+            Self::Shorter(n) if height <= width => Size::new(n, along(width, height, n)),
+            Self::Longer(n) if height > width => Size::new(n, along(width, height, n)),
+            Self::Shorter(n) | Self::Longer(n) => Size::new(along(height, width, n), n),
+        }
+    }
+}
+
+/// Changes the size: torchvision's, Keras' and albumentations' `Resize`.
+///
+/// ```
+/// use firecraft_augment::{Image, Resize, ResizeTo, Sample, Size, Transform};
+/// use firecraft_key::Key;
+/// let mut sample = Sample::new(Image::from_u8(vec![0, 100, 200, 100], Size::new(1, 4), 1)?);
+/// let half = Resize::new(ResizeTo::Exactly(Size::new(1, 2)));
+/// half.plan(&sample.meta(), Key::from_seed(0))?.apply(&mut sample)?;
+/// // A triangle over four pixels, cut at the edge: weights 3, 3, 1 of 7.
+/// assert_eq!(sample.image.as_u8(), Some(&[71, 143][..]));
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resize {
+    /// The size of the result.
+    pub to: ResizeTo,
+    /// How the pixels are made.
+    #[serde(default)]
+    pub filter: ResizeFilter,
+    /// Whether the filter widens where the image shrinks; see
+    /// [`kernel::resize`]. On by default, as in torchvision.
+    #[serde(default = "super::yes")]
+    pub antialias: bool,
+}
+
+impl Resize {
+    /// Smoothed bilinear resizing.
+    #[must_use]
+    pub const fn new(to: ResizeTo) -> Self {
+        Self {
+            to,
+            filter: ResizeFilter::Bilinear,
+            antialias: true,
+        }
+    }
+
+    /// Sets how the pixels are made.
+    #[must_use]
+    pub const fn with_filter(mut self, filter: ResizeFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Sets whether the filter widens where the image shrinks.
+    #[must_use]
+    pub const fn with_antialias(mut self, antialias: bool) -> Self {
+        self.antialias = antialias;
+        self
+    }
+}
+
+impl Transform for Resize {
+    plain_transform!("resize");
+
+    fn validate(&self) -> Result<(), AugmentError> {
+        let size = match self.to {
+            ResizeTo::Exactly(size) => size,
+            ResizeTo::Shorter(n) | ResizeTo::Longer(n) => Size::new(n, 1),
+        };
+        check_size(self.name(), "to", size)
+    }
+
+    fn plan(&self, meta: &SampleMeta, _key: Key) -> Result<Plan, AugmentError> {
+        self.validate()?;
+        let size = self.to.of(meta.size);
+        check_size(self.name(), "to", size)?;
+        check_size(self.name(), "the image", meta.size)?;
+        if size == meta.size {
+            return Ok(Plan::identity());
+        }
+        Ok(Plan::from(ResizeRegion {
+            region: Region::all(meta.size),
+            size,
+            filter: self.filter,
+            antialias: self.antialias,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{SIZE, meta, plan};
+    use crate::{Boxes, Points};
+
+    #[test]
+    fn targets_keep_their_place_in_the_picture() {
+        let mut sample = Sample::new(Image::from_u8(vec![0; 54], SIZE, 1).unwrap());
+        sample.boxes = Some(Boxes::new(vec![[3.0, 0.0, 9.0, 6.0]]));
+        sample.points = Some(Points::new(vec![[4.0, 2.5]]));
+        let double = Resize::new(ResizeTo::Exactly(Size::new(12, 18)));
+        plan(&double, 0).apply(&mut sample).unwrap();
+        assert_eq!(sample.boxes.unwrap().rows, [[6.0, 0.0, 18.0, 12.0]]);
+        // The centre of the image stays its centre.
+        assert_eq!(sample.points.unwrap().rows, [[8.5, 5.5]]);
+    }
+
+    #[test]
+    fn the_same_size_is_no_step() {
+        assert_eq!(
+            plan(&Resize::new(ResizeTo::Exactly(SIZE)), 0),
+            Plan::identity()
+        );
+    }
+
+    #[test]
+    fn empty_images_and_sizes_are_refused() {
+        let key = Key::from_seed(0);
+        let to = Resize::new(ResizeTo::Shorter(4));
+        assert!(to.plan(&meta(Size::new(0, 3)), key).is_err());
+        assert!(Resize::new(ResizeTo::Longer(0)).validate().is_err());
+        // 20000 x 1 by the shorter side would need 2^31 pixels and more.
+        let error = Resize::new(ResizeTo::Shorter(400)).plan(&meta(Size::new(20_000, 1)), key);
+        assert!(error.unwrap_err().to_string().contains("8000000x400"));
+    }
+}
