@@ -117,6 +117,16 @@ impl Case {
         self.get("args")
     }
 
+    /// The whole case, for helpers that take a field.
+    pub fn body(&self) -> Field<'_> {
+        Field::new(self.id.clone(), &self.body)
+    }
+
+    /// The case as one field, for readers that take a case or a part of one.
+    pub fn whole(&self) -> Field<'_> {
+        Field::new(self.id.clone(), &self.body)
+    }
+
     /// A field of the case; an absent field reads as `null`.
     pub fn get(&self, field: &str) -> Field<'_> {
         Field::new(

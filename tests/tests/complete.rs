@@ -1,5 +1,8 @@
 //! The families, files and groups that are declared complete stay complete.
 
+// Helpers of tests are not covered by clippy's allow-unwrap-in-tests.
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 
 use conformance::{
