@@ -73,6 +73,44 @@ impl<const D: usize> Channels<D> {
         ]
     }
 
+    /// Values per sample, where the first axis counts the samples.
+    pub(crate) fn per_sample(&self, layer: &'static str) -> Result<usize, NormError> {
+        if self.axis == 0 {
+            return Err(NormError::Rank {
+                layer,
+                shape: self.shape(),
+                expected: "a sample axis before the feature axis, as in [N, C, H, W]",
+            });
+        }
+        Ok(self.dims[1..].iter().product())
+    }
+
+    /// The tensor as `[samples, features, positions]`, with all other axes as
+    /// positions.
+    pub(crate) fn to_samples(self, x: Tensor<D>) -> Tensor<3> {
+        let [_, features, after] = self.view();
+        let samples = self.dims[0];
+        let between = self.dims[1..self.axis].iter().product();
+        if between == 1 {
+            return x.reshape([samples, features, after]);
+        }
+        let x = x.reshape([samples, between, features, after]);
+        let x = x.swap_dims(1, 2);
+        x.reshape([samples, features, between * after])
+    }
+
+    /// The samples in the axes of the tensor again.
+    pub(crate) fn from_samples(self, x: Tensor<3>) -> Tensor<D> {
+        let [_, features, after] = self.view();
+        let samples = self.dims[0];
+        let between = self.dims[1..self.axis].iter().product();
+        if between == 1 {
+            return x.reshape(self.dims);
+        }
+        let x = x.reshape([samples, features, between, after]);
+        x.swap_dims(1, 2).reshape(self.dims)
+    }
+
     /// The tensor in three axes.
     pub(crate) fn flatten(&self, x: Tensor<D>) -> Tensor<3> {
         x.reshape(self.view())

@@ -59,3 +59,16 @@ pub(crate) fn config(
         allowed,
     }
 }
+
+/// The lengths of the axes that a layer normalises together.
+pub(crate) fn axes(layer: &'static str, lengths: &[usize]) -> Result<(), NormError> {
+    if !lengths.is_empty() && lengths.iter().all(|length| *length > 0) {
+        return Ok(());
+    }
+    Err(config(
+        layer,
+        "normalized_shape",
+        format_args!("{lengths:?}"),
+        "one or more lengths, each at least 1",
+    ))
+}

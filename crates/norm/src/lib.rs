@@ -15,17 +15,28 @@
 //! `forward::<const D>`, and has `try_forward` with a [`NormError`] where
 //! `forward` panics in burn's manner with the same message.
 
+mod affine;
+mod axes;
 mod batch_norm;
 mod channels;
 mod check;
 mod error;
+mod group_norm;
+mod instance_norm;
+mod layer_norm;
 mod momentum;
 mod norm;
 mod precision;
+mod rms_norm;
+mod running;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig, BatchNormMode, RunningVariance, SingleValue};
 pub use error::NormError;
 pub use firecraft_core_tensor::Mode;
 pub use firecraft_core_tensor::kernels::Kernels;
+pub use group_norm::{GroupNorm, GroupNormConfig};
+pub use instance_norm::{InstanceNorm, InstanceNormConfig};
+pub use layer_norm::{LayerNorm, LayerNormConfig};
 pub use momentum::Momentum;
 pub use norm::{Identity, Norm, NormConfig, Norms, register};
+pub use rms_norm::{RmsNorm, RmsNormConfig};

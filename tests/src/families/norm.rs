@@ -4,6 +4,7 @@
 //! holds what they share.
 
 mod batch;
+mod groups;
 mod support;
 
 use super::Outcome;
@@ -18,6 +19,18 @@ pub fn run_case(_file: &File, case: &Case) -> Outcome {
 fn check(case: &Case) -> Result<(), Outcome> {
     match (case.peer(), case.name()) {
         ("torch", "BatchNorm1d" | "BatchNorm2d" | "BatchNorm3d") => batch::torch(case),
+        ("torch", "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d") => {
+            groups::torch_instance(case)
+        }
+        ("torch", "LayerNorm") => groups::torch_layer(case),
+        ("torch", "RMSNorm") => groups::torch_rms(case),
+        ("torch", "GroupNorm") => groups::torch_group(case),
+        ("keras", "LayerNormalization") => groups::keras_layer(case),
+        ("keras", "RMSNormalization") => groups::keras_rms(case),
+        ("keras", "GroupNormalization") => groups::keras_group(case),
+        ("timm", "LayerNorm" | "LayerNorm2d") => groups::timm_layer(case),
+        ("timm", "RmsNorm" | "RmsNorm2d") => groups::timm_rms(case),
+        ("timm", "GroupNorm" | "GroupNorm1") => groups::timm_group(case),
         _ => Err(Outcome::Unsupported),
     }
 }

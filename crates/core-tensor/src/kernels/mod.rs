@@ -10,8 +10,10 @@
 //! rank. Statistics are computed in `f32` at least, whatever the input.
 
 mod batch_norm;
+mod group_norm;
 
 pub use batch_norm::{BatchNormTrain, batch_norm_eval, batch_norm_train};
+pub use group_norm::{GroupNorm, Moments, group_norm};
 
 use serde::{Deserialize, Serialize};
 

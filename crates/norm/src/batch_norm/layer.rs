@@ -7,7 +7,8 @@ use firecraft_core_tensor::{Buffer, CountCell, Mode};
 
 use super::{BatchNormConfig, LAYER, RunningVariance, SingleValue};
 use crate::channels::Channels;
-use crate::precision::{cast, kept, working};
+use crate::precision::{cast, working};
+use crate::running::{follow, like};
 use crate::{NormError, error::or_panic};
 
 /// Normalises every channel by statistics of the batch in training and by
@@ -231,26 +232,6 @@ impl BatchNorm {
             self.beta.as_ref().map(value),
         )
     }
-}
-
-/// Moves a running statistic towards that of a batch, by a part of the way.
-pub(super) fn follow(
-    running: &Option<Buffer<1>>,
-    batch: Tensor<1>,
-    part: impl FnOnce(Tensor<1>) -> Tensor<1>,
-) {
-    let Some(running) = running else { return };
-    running.update(|old| {
-        let dtype = kept(old.dtype());
-        let old = cast(old, dtype);
-        let batch = cast(batch, dtype).to_device(&old.device());
-        old.clone() + part(batch - old)
-    });
-}
-
-/// A statistic on the device and in the format of `x`.
-pub(super) fn like(statistic: Tensor<1>, x: &Tensor<3>) -> Tensor<1> {
-    cast(statistic, x.dtype().into()).to_device(&x.device())
 }
 
 impl ModuleDisplay for BatchNorm {

@@ -3,9 +3,9 @@
 use burn::tensor::{Bool, Tensor};
 use firecraft_core_tensor::Mode;
 
-use super::layer::{follow, like};
 use super::{BatchNorm, LAYER, RunningVariance};
 use crate::precision::{cast, working};
+use crate::running::{follow, like};
 use crate::{Momentum, NormError, error::or_panic};
 
 impl BatchNorm {

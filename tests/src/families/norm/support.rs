@@ -83,3 +83,74 @@ pub(super) fn tolerance(step: &Field) -> Result<Tolerance, Outcome> {
         Tolerance::TENSOR
     })
 }
+
+/// The shape of a golden tensor.
+pub(super) fn shape(field: &Field) -> Result<Vec<usize>, Outcome> {
+    Ok(field.tensor()?.shape)
+}
+
+/// A parameter of the layer under the peer's name of it.
+pub(super) type Named<'a> = (&'a str, Option<&'a Param<Tensor<1>>>);
+
+/// Runs a layer without state on the `x` of a case or step and compares output
+/// and gradients; a case with `error` must fail.
+pub(super) fn run<const D: usize, E: std::fmt::Display>(
+    step: &Field,
+    params: &[Named],
+    forward: impl FnOnce(Tensor<D>) -> Result<Tensor<D>, E>,
+) -> Result<(), Outcome> {
+    let device = training();
+    let input = tensor::<D>(&step.get("x"), &device)?.require_grad();
+    let output = forward(input.clone());
+    if !step.get("error").is_null() {
+        return match output {
+            Err(_) => Ok(()),
+            Ok(_) => Err(failed("the peer raises here")),
+        };
+    }
+    let output = output.map_err(failed)?;
+    let bar = tolerance(step)?;
+    same("y", output.clone(), &step.get("y"), bar)?;
+    if step.get("gy").is_null() {
+        return Ok(());
+    }
+    let upstream = tensor::<D>(&step.get("gy"), &device)?;
+    let gradients = (output * upstream).sum().backward();
+    let gx = input.grad(&gradients).ok_or_else(|| failed("no gx"))?;
+    same("gx", gx, &step.get("gx"), Tolerance::TENSOR)?;
+    for (name, param) in params {
+        let want = step.get("gparams").get(name);
+        same_gradient(&format!("g{name}"), *param, &gradients, &want, bar)?;
+    }
+    Ok(())
+}
+
+/// Runs the expression with the rank of a golden tensor as a constant.
+macro_rules! by_rank {
+    ($field:expr, $D:ident => $run:expr) => {
+        match $crate::families::norm::support::shape(&$field)?.len() {
+            1 => {
+                const $D: usize = 1;
+                $run
+            }
+            2 => {
+                const $D: usize = 2;
+                $run
+            }
+            3 => {
+                const $D: usize = 3;
+                $run
+            }
+            4 => {
+                const $D: usize = 4;
+                $run
+            }
+            5 => {
+                const $D: usize = 5;
+                $run
+            }
+            _ => Err(Outcome::Unsupported),
+        }
+    };
+}
+pub(super) use by_rank;
