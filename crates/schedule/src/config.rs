@@ -27,7 +27,7 @@ pub trait ScheduleConfig: Serialize + DeserializeOwned {
 /// Ties a configuration to its schedule, and writes its `with_*` methods.
 macro_rules! schedule_config {
     (
-        $config:ident => $schedule:ty, $type:literal, $summary:literal
+        $config:ident => $schedule:ty, $type:literal, $summary:expr
         $(, { $($with:ident: $field:ident: $kind:ty),* $(,)? })?
     ) => {
         impl $crate::ScheduleConfig for $config {

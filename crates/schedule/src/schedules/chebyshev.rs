@@ -94,7 +94,7 @@ fn fractal_permutation(length: usize) -> Vec<usize> {
 /// use firecraft_schedule::{ChebyshevConfig, Schedule};
 /// let steps = ChebyshevConfig::new(1.0, 2).init()?;
 /// let at = |t| (steps.value(t) * 1e6).round() / 1e6;
-/// assert_eq!([0.0, 1.0, 2.0].map(at), [5.290361, 1.16222, 1.16222]);
+/// assert_eq!([0.0, 1.0, 2.0].map(at), [5.287528, 1.161608, 1.161608]);
 /// # Ok::<(), firecraft_schedule::ScheduleError>(())
 /// ```
 #[derive(Clone, Debug)]

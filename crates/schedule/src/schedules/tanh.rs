@@ -73,7 +73,7 @@ schedule_config!(
 /// ```
 /// use firecraft_schedule::{Schedule, TanhConfig};
 /// let decay = TanhConfig::new(0.1, 100.0).init()?;
-/// assert_eq!(decay.value(70.0), 0.05);
+/// assert!((decay.value(70.0) - 0.05).abs() < 1e-12);
 /// assert!(decay.value(99.0) < 0.001);
 /// assert_eq!(decay.value(100.0), 0.0);
 /// # Ok::<(), firecraft_schedule::ScheduleError>(())
