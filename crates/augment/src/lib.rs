@@ -50,6 +50,7 @@
 //! `registry.rs`. Without the feature `burn` the crate is free of burn; only
 //! `layer` may use it.
 
+mod color;
 mod error;
 mod factor;
 pub mod geometry;
@@ -70,10 +71,12 @@ pub use kernel::ResizeFilter;
 #[cfg(feature = "burn")]
 pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
 pub use ops::{
-    Affine, CenterCrop, Compose, Crop, FillMode, FlipMode, HorizontalFlip, OddRest, Pad,
-    Perspective, RandomCrop, RandomFlipConfig, RandomResizedCrop, RandomRotationConfig,
-    RandomTranslationConfig, RandomZoomConfig, Resize, ResizeRegion, ResizeTo, ResizedCrop, Rotate,
-    Transpose, VerticalFlip,
+    Affine, AutoContrast, Brightness, CenterCrop, Compose, Contrast, Crop, Equalize, Erase,
+    FillMode, FlipMode, Gamma, GaussianBlur, Grayscale, GreyMean, HorizontalFlip, Hue, Invert,
+    Linear, Normalize, OddRest, Pad, PermuteChannels, Perspective, Posterize, RandomCrop,
+    RandomFlipConfig, RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig,
+    RandomZoomConfig, Resize, ResizeRegion, ResizeTo, ResizedCrop, Rotate, Saturation,
+    SaturationOf, Sharpness, Solarize, SolarizeAdd, Transpose, VerticalFlip,
 };
 pub use plan::{Apply, Plan, Step};
 pub use preview::{Preview, preview};

@@ -1,6 +1,10 @@
 //! Plans: what will be done to one sample, and doing it.
 
-use crate::ops::ResizeRegion;
+use crate::ops::{
+    AutoContrast, Brightness, Contrast, Equalize, Erase, Gamma, GaussianBlur, Grayscale, Hue,
+    Invert, Linear, Normalize, PermuteChannels, Posterize, ResizeRegion, Saturation, Sharpness,
+    Solarize, SolarizeAdd,
+};
 use crate::{AugmentError, Sample, Size, Warp, geometry};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +19,12 @@ pub trait Apply {
     /// The size of the result for an image of size `input`.
     fn output(&self, input: Size) -> Size {
         input
+    }
+
+    /// The new byte for each byte, if the step changes every value of an
+    /// image of bytes by itself. Such steps join into one table.
+    fn byte_map(&self) -> Option<[u8; 256]> {
+        None
     }
 
     /// Where a point goes, in pixels from the centre of the top left pixel;
@@ -87,6 +97,42 @@ steps! {
     Warp,
     /// Cut out a rectangle and change its size.
     ResizeRegion,
+    /// Stretch each channel to the whole range.
+    AutoContrast,
+    /// Multiply all values.
+    Brightness,
+    /// Scale the distance to the mean grey.
+    Contrast,
+    /// Make all levels equally frequent.
+    Equalize,
+    /// Paint over a rectangle.
+    Erase,
+    /// A power law.
+    Gamma,
+    /// Soften by a bell.
+    GaussianBlur,
+    /// Replace colours by their luma.
+    Grayscale,
+    /// Turn the hue.
+    Hue,
+    /// The negative.
+    Invert,
+    /// A straight line per channel.
+    Linear,
+    /// Subtract a mean, divide by a deviation.
+    Normalize,
+    /// Reorder the channels.
+    PermuteChannels,
+    /// Keep the highest bits.
+    Posterize,
+    /// Scale the saturation.
+    Saturation,
+    /// Sharpen or soften.
+    Sharpness,
+    /// Invert the highlights.
+    Solarize,
+    /// Brighten the shadows.
+    SolarizeAdd,
 }
 
 /// What will be done to one sample, with nothing left to chance.
@@ -129,16 +175,30 @@ impl Plan {
             .fold(input, |size, step| step.as_apply().output(size))
     }
 
-    /// Does it: to the image and to every target.
+    /// Does it: to the image and to every target. Neighbouring steps that
+    /// change bytes one by one go through one table, with the same result.
     ///
     /// # Errors
     /// If a step doesn't suit the image or a target, or a mask doesn't have
     /// the size of the image. The sample is then in an unspecified state.
     pub fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         sample.validate()?;
-        self.steps
-            .iter()
-            .try_for_each(|step| step.as_apply().apply(sample))
+        let mut steps = self.steps.iter().map(Step::as_apply).peekable();
+        while let Some(step) = steps.next() {
+            match (sample.image.bytes_mut(), step.byte_map()) {
+                (Some(bytes), Some(mut map)) => {
+                    while let Some(next) = steps.peek().and_then(|next| next.byte_map()) {
+                        map = map.map(|byte| next[usize::from(byte)]);
+                        steps.next();
+                    }
+                    for byte in bytes {
+                        *byte = map[usize::from(*byte)];
+                    }
+                }
+                _ => step.apply(sample)?,
+            }
+        }
+        Ok(())
     }
 
     /// Where the point `(x, y)` of an image goes, in pixels from the centre of

@@ -1,9 +1,11 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, CenterCrop, Compose, Crop, HorizontalFlip, Pad, Perspective, RandomCrop,
-    RandomFlipConfig, RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig,
-    RandomZoomConfig, Resize, ResizedCrop, Rotate, Transform, Transforms, Transpose, VerticalFlip,
+    Affine, AutoContrast, Brightness, CenterCrop, Compose, Contrast, Crop, Equalize, Erase, Gamma,
+    GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear, Normalize, Pad, PermuteChannels,
+    Perspective, Posterize, RandomCrop, RandomFlipConfig, RandomResizedCrop, RandomRotationConfig,
+    RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate, Saturation, Sharpness,
+    Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -36,15 +38,37 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "affine",
         "turns, shifts, scales and shears as given",
     )?;
+    add::<AutoContrast>(
+        registry,
+        "auto_contrast",
+        "stretches each channel to the whole range",
+    )?;
+    add::<Brightness>(registry, "brightness", "multiplies all values")?;
     add::<CenterCrop>(registry, "center_crop", "cuts out the middle")?;
+    add::<Contrast>(registry, "contrast", "scales the distance to the mean grey")?;
     add::<Crop>(registry, "crop", "cuts out a given rectangle")?;
+    add::<Equalize>(registry, "equalize", "makes all levels equally frequent")?;
+    add::<Erase>(registry, "erase", "paints over a given rectangle")?;
+    add::<Gamma>(registry, "gamma", "a power law")?;
+    add::<GaussianBlur>(registry, "gaussian_blur", "softens by a bell")?;
+    add::<Grayscale>(registry, "grayscale", "replaces colours by their luma")?;
     add::<HorizontalFlip>(
         registry,
         "horizontal_flip",
         "mirrors left and right with probability p",
     )?;
+    add::<Hue>(registry, "hue", "turns the colours")?;
+    add::<Invert>(registry, "invert", "the negative")?;
+    add::<Linear>(registry, "linear", "a straight line per channel")?;
+    add::<Normalize>(
+        registry,
+        "normalize",
+        "subtracts a mean and divides by a deviation",
+    )?;
     add::<Pad>(registry, "pad", "adds a frame")?;
+    add::<PermuteChannels>(registry, "permute_channels", "channels in another order")?;
     add::<Perspective>(registry, "perspective", "moves four points to four others")?;
+    add::<Posterize>(registry, "posterize", "keeps the highest bits")?;
     add::<RandomCrop>(registry, "random_crop", "cuts out a rectangle at random")?;
     add::<RandomFlipConfig>(
         registry,
@@ -66,6 +90,10 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "cuts out a given rectangle and resizes it",
     )?;
     add::<Rotate>(registry, "rotate", "turns by a given angle")?;
+    add::<Saturation>(registry, "saturation", "more or less colour")?;
+    add::<Sharpness>(registry, "sharpness", "sharper or softer")?;
+    add::<Solarize>(registry, "solarize", "inverts the highlights")?;
+    add::<SolarizeAdd>(registry, "solarize_add", "brightens the shadows")?;
     add::<Transpose>(
         registry,
         "transpose",

@@ -15,6 +15,10 @@ pub enum Layout {
 
 /// A value of an image: `u8` in `0..=255` or `f32`, usually in `0..=1`.
 pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
+    /// White: 255 or 1.
+    const MAX: f32;
+    /// Whether values are cut off to integers.
+    const IS_INTEGER: bool;
     /// As a number for interpolation.
     fn to_f32(self) -> f32;
     /// From an interpolated number: rounded half to even and clipped for
@@ -27,6 +31,8 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
 }
 
 impl Element for f32 {
+    const MAX: f32 = 1.0;
+    const IS_INTEGER: bool = false;
     #[inline]
     fn to_f32(self) -> f32 {
         self
@@ -46,6 +52,8 @@ impl Element for f32 {
 }
 
 impl Element for u8 {
+    const MAX: f32 = 255.0;
+    const IS_INTEGER: bool = true;
     #[inline]
     fn to_f32(self) -> f32 {
         f32::from(self)

@@ -226,6 +226,8 @@ mod tests {
                 out.iter().enumerate().map(moment).sum::<f64>() / mass
             };
             let (px, py) = plan.map_point(x, y).unwrap();
+            // A spot that is cut off has its centre elsewhere.
+            prop_assume!((6.0..25.0).contains(&px) && (6.0..25.0).contains(&py));
             // Bilinear resampling moves a centre of mass by far less than this.
             prop_assert!((centre(|i| i % 32) - px).abs() < 0.15, "{} {px}", centre(|i| i % 32));
             prop_assert!((centre(|i| i / 32) - py).abs() < 0.15, "{} {py}", centre(|i| i / 32));

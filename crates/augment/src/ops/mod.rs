@@ -1,12 +1,27 @@
 //! The transforms. One file each: configuration, plan, documentation, tests.
 
 mod affine;
+mod auto_contrast;
+mod brightness;
 mod center_crop;
 mod compose;
+mod contrast;
 mod crop;
+mod equalize;
+mod erase;
+mod gamma;
+mod gaussian_blur;
+mod grayscale;
 mod horizontal_flip;
+mod hue;
+mod invert;
+mod linear;
+mod normalize;
 mod pad;
+mod permute_channels;
 mod perspective;
+mod pointwise;
+mod posterize;
 mod random_crop;
 mod random_flip;
 mod random_resized_crop;
@@ -16,16 +31,34 @@ mod random_zoom;
 mod resize;
 mod resized_crop;
 mod rotate;
+mod saturation;
+mod sharpness;
+mod solarize;
+mod solarize_add;
 mod transpose;
 mod vertical_flip;
 
 pub use affine::Affine;
+pub use auto_contrast::AutoContrast;
+pub use brightness::Brightness;
 pub use center_crop::{CenterCrop, OddRest};
 pub use compose::Compose;
+pub use contrast::{Contrast, GreyMean};
 pub use crop::Crop;
+pub use equalize::Equalize;
+pub use erase::Erase;
+pub use gamma::Gamma;
+pub use gaussian_blur::GaussianBlur;
+pub use grayscale::Grayscale;
 pub use horizontal_flip::HorizontalFlip;
+pub use hue::Hue;
+pub use invert::Invert;
+pub use linear::Linear;
+pub use normalize::Normalize;
 pub use pad::Pad;
+pub use permute_channels::PermuteChannels;
 pub use perspective::Perspective;
+pub use posterize::Posterize;
 pub use random_crop::RandomCrop;
 pub use random_flip::{FlipMode, RandomFlipConfig};
 pub use random_resized_crop::RandomResizedCrop;
@@ -35,6 +68,10 @@ pub use random_zoom::RandomZoomConfig;
 pub use resize::{Resize, ResizeRegion, ResizeTo};
 pub use resized_crop::ResizedCrop;
 pub use rotate::Rotate;
+pub use saturation::{Saturation, SaturationOf};
+pub use sharpness::Sharpness;
+pub use solarize::Solarize;
+pub use solarize_add::SolarizeAdd;
 pub use transpose::Transpose;
 pub use vertical_flip::VerticalFlip;
 
@@ -111,6 +148,44 @@ pub(crate) fn check_size(
         Err(AugmentError::parameter(operation, field, size, expected))
     }
 }
+
+/// Refuses factors that are negative or no number.
+pub(crate) fn check_strength(
+    operation: &'static str,
+    field: &'static str,
+    value: f32,
+) -> Result<(), AugmentError> {
+    if value >= 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        let expected = "a finite number from 0 on";
+        Err(AugmentError::parameter(operation, field, value, expected))
+    }
+}
+
+/// A step of a plan as a transform that always does just that. Needs a method
+/// `check`.
+macro_rules! fixed_step {
+    ($step:ty, $name:literal) => {
+        impl $crate::Transform for $step {
+            $crate::ops::plain_transform!($name);
+
+            fn validate(&self) -> Result<(), $crate::AugmentError> {
+                self.check()
+            }
+
+            fn plan(
+                &self,
+                _meta: &$crate::SampleMeta,
+                _key: firecraft_key::Key,
+            ) -> Result<$crate::Plan, $crate::AugmentError> {
+                self.check()?;
+                Ok(self.clone().into())
+            }
+        }
+    };
+}
+pub(crate) use fixed_step;
 
 /// The methods of [`Transform`](crate::Transform) that are the same for every
 /// transform that is its own configuration.

@@ -153,6 +153,13 @@ impl Image {
         }
     }
 
+    pub(crate) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        match &mut self.values {
+            Values::U8(data) => Some(data),
+            Values::F32(_) => None,
+        }
+    }
+
     /// The values as numbers, one plane per channel; bytes keep `0..=255`.
     #[must_use]
     pub fn to_planes(&self) -> Vec<f32> {

@@ -1,5 +1,6 @@
 //! torchvision v2's functionals.
 
+mod color;
 mod geometry;
 
 use super::Outcome;
@@ -58,7 +59,10 @@ pub(super) fn check(file: &File, case: &Case) -> Result<(), Outcome> {
         if !expected.result.get("error").is_null() {
             continue;
         }
-        let request = geometry::request(case.name(), &args, expected.is_float)?;
+        let request = match geometry::request(case.name(), &args) {
+            Err(Outcome::Unsupported) => color::request(case.name(), &args, expected.is_float)?,
+            other => other?,
+        };
         let tolerance = if expected.is_float {
             Tolerance::TENSOR
         } else {

@@ -9,9 +9,7 @@ use firecraft::augment::{
 };
 
 /// The transform that stands for a functional and its arguments.
-pub(super) fn request(name: &str, args: &Field<'_>, is_float: bool) -> Result<Request, Outcome> {
-    // A fill of 0..=255 goes with bytes; the peer gives it to floats as it is.
-    let _ = is_float;
+pub(super) fn request(name: &str, args: &Field<'_>) -> Result<Request, Outcome> {
     Ok(match name {
         "horizontal_flip" => Request::exact(HorizontalFlip::new(1.0)),
         "vertical_flip" => Request::exact(VerticalFlip::new(1.0)),

@@ -1,0 +1,135 @@
+//! More or less contrast: `contrast`.
+
+use super::{check_strength, fixed_step};
+use crate::color::{grey, grey_pillow};
+use crate::kernel::Element;
+use crate::{Apply, AugmentError, Sample, Values};
+use serde::{Deserialize, Serialize};
+
+/// How grey is averaged for [`Contrast`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GreyMean {
+    /// The exact mean: torchvision's tensors.
+    #[default]
+    Exact,
+    /// The mean rounded to a whole byte: Pillow, timm.
+    Rounded,
+}
+
+/// Blends with the mean grey of the image: `mean + factor * (x - mean)`,
+/// clipped. torchvision's `adjust_contrast`, `contrast` of its colour jitter.
+///
+/// With three channels and more, the mean is that of the luma of the first
+/// three; else that of all values.
+///
+/// ```
+/// use firecraft_augment::{Contrast, Image, Plan, Sample, Size};
+/// let mut sample = Sample::new(Image::from_f32(vec![0.2, 0.6], Size::new(1, 2), 1)?);
+/// Plan::from(Contrast::new(0.5)).apply(&mut sample)?;
+/// assert_eq!(sample.image.as_f32(), Some(&[0.3, 0.5][..]));
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contrast {
+    /// 0 is grey, 1 changes nothing; not negative.
+    pub factor: f32,
+    /// How grey is averaged.
+    #[serde(default)]
+    pub mean: GreyMean,
+}
+
+impl Contrast {
+    /// Scales the distance to the mean grey.
+    #[must_use]
+    pub const fn new(factor: f32) -> Self {
+        Self {
+            factor,
+            mean: GreyMean::Exact,
+        }
+    }
+
+    /// Sets how grey is averaged.
+    #[must_use]
+    pub const fn with_mean(mut self, mean: GreyMean) -> Self {
+        self.mean = mean;
+        self
+    }
+
+    fn check(&self) -> Result<(), AugmentError> {
+        check_strength("contrast", "factor", self.factor)
+    }
+
+    fn number(&self, value: f32, mean: f32, max: f32) -> f32 {
+        (value * self.factor + mean * (1.0 - self.factor)).clamp(0.0, max)
+    }
+}
+
+impl Apply for Contrast {
+    fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        let (area, channels) = (sample.image.size().area(), sample.image.channels());
+        if area * channels == 0 {
+            return Ok(());
+        }
+        let colour = channels >= 3;
+        match sample.image.values_mut() {
+            Values::U8(data) => {
+                let sum: f64 = if !colour {
+                    data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
+                } else {
+                    data.chunks_exact(channels)
+                        .map(|p| match self.mean {
+                            GreyMean::Exact => {
+                                f64::from(grey([p[0], p[1], p[2]].map(f32::from)).floor())
+                            }
+                            GreyMean::Rounded => f64::from(grey_pillow([p[0], p[1], p[2]])),
+                        })
+                        .sum()
+                };
+                let mean = (sum / area as f64) as f32;
+                let mean = match self.mean {
+                    GreyMean::Exact => mean,
+                    GreyMean::Rounded => (mean + 0.5).floor(),
+                };
+                let table: [u8; 256] = std::array::from_fn(|value| {
+                    u8::from_f32_truncated(self.number(value as f32, mean, 255.0))
+                });
+                data.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
+            }
+            Values::F32(data) => {
+                let sum: f64 = if colour {
+                    let pixels = data.chunks_exact(channels);
+                    pixels.map(|p| f64::from(grey([p[0], p[1], p[2]]))).sum()
+                } else {
+                    data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
+                };
+                let mean = (sum / area as f64) as f32;
+                data.iter_mut()
+                    .for_each(|v| *v = self.number(*v, mean, 1.0));
+            }
+        }
+        Ok(())
+    }
+}
+
+fixed_step!(Contrast, "contrast");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Image, Plan, Size};
+
+    #[test]
+    fn no_contrast_is_the_mean_grey() {
+        let data = vec![255, 0, 0, 0, 255, 0];
+        for (mean, expected) in [(GreyMean::Exact, 112), (GreyMean::Rounded, 113)] {
+            let image = Image::from_u8(data.clone(), Size::new(1, 2), 3).unwrap();
+            let mut sample = Sample::new(image);
+            Plan::from(Contrast::new(0.0).with_mean(mean))
+                .apply(&mut sample)
+                .unwrap();
+            assert_eq!(sample.image.as_u8().unwrap(), [expected; 6]);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A rectangle painted over: `erase`.
+
+use super::fixed_step;
+use crate::kernel::Element;
+use crate::sample::each_type;
+use crate::{Apply, AugmentError, Region, Sample};
+use serde::{Deserialize, Serialize};
+
+/// Paints a rectangle in one colour; what of it lies outside the image is
+/// ignored. torchvision's `functional.erase` with a value per channel.
+///
+/// Boxes, key points and masks stay: what is hidden is still there.
+///
+/// ```
+/// use firecraft_augment::{Erase, Image, Plan, Region, Sample, Size};
+/// let mut sample = Sample::new(Image::from_u8(vec![9; 6], Size::new(2, 3), 1)?);
+/// let region = Region { top: 1, left: 1, size: Size::new(5, 1) };
+/// Plan::from(Erase::new(region, [4.0])).apply(&mut sample)?;
+/// assert_eq!(sample.image.as_u8(), Some(&[9, 9, 9, 9, 4, 9][..]));
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Erase {
+    /// The rectangle.
+    pub region: Region,
+    /// One value, or one per channel, in the unit of the image.
+    pub value: Vec<f32>,
+}
+
+impl Erase {
+    /// Paints that rectangle.
+    #[must_use]
+    pub fn new(region: Region, value: impl Into<Vec<f32>>) -> Self {
+        Self {
+            region,
+            value: value.into(),
+        }
+    }
+
+    fn check(&self) -> Result<(), AugmentError> {
+        if self.value.is_empty() {
+            let expected = "one number, or one per channel";
+            return Err(AugmentError::parameter("erase", "value", "[]", expected));
+        }
+        Ok(())
+    }
+
+    fn run<T: Element>(&self, data: &mut [T], width: usize, channels: usize) {
+        let Region { top, left, size } = self.region;
+        let right = left.saturating_add(size.width).min(width);
+        for row in data
+            .chunks_exact_mut(width * channels)
+            .skip(top)
+            .take(size.height)
+        {
+            for (x, value) in row.iter_mut().enumerate() {
+                let (x, c) = (x / channels, x % channels);
+                if (left..right).contains(&x) {
+                    let new = self.value[if self.value.len() == 1 { 0 } else { c }];
+                    *value = T::from_f32(new);
+                }
+            }
+        }
+    }
+}
+
+impl Apply for Erase {
+    fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        self.check()?;
+        let (width, channels) = (sample.image.size().width, sample.image.channels());
+        if self.value.len() != 1 && self.value.len() != channels {
+            return Err(AugmentError::Image {
+                operation: "erase",
+                got: format!("{channels} channels"),
+                expected: format!("1 or {}", self.value.len()),
+            });
+        }
+        if width * channels > 0 {
+            each_type!(sample.image.values_mut(), data => self.run(data, width, channels));
+        }
+        Ok(())
+    }
+}
+
+fixed_step!(Erase, "erase");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Image, Plan, Size};
+
+    #[test]
+    fn colours_are_per_channel() {
+        let mut sample = Sample::new(Image::from_u8(vec![0; 6], Size::new(1, 2), 3).unwrap());
+        let region = Region {
+            top: 0,
+            left: 1,
+            size: Size::new(1, 1),
+        };
+        Plan::from(Erase::new(region, [1.0, 2.0, 3.0]))
+            .apply(&mut sample)
+            .unwrap();
+        assert_eq!(sample.image.as_u8().unwrap(), [0, 0, 0, 1, 2, 3]);
+        let two = Plan::from(Erase::new(region, [1.0, 2.0]));
+        assert!(two.apply(&mut sample).is_err());
+    }
+}

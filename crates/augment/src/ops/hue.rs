@@ -1,0 +1,93 @@
+//! Other colours: `hue`.
+
+use super::fixed_step;
+use crate::color::{hsv_to_rgb, is_colour, rgb_to_hsv};
+use crate::kernel::Element;
+use crate::sample::each_type;
+use crate::{Apply, AugmentError, Sample};
+use serde::{Deserialize, Serialize};
+
+/// Turns the hue of HSV by `shift` full turns: torchvision's `adjust_hue` and
+/// `hue` of its colour jitter (which allow half a turn either way). Images of
+/// one channel stay as they are.
+///
+/// ```
+/// use firecraft_augment::{Hue, Image, Plan, Sample, Size};
+/// let red = Image::from_f32(vec![0.75, 0.0, 0.0], Size::new(1, 1), 3)?;
+/// let mut sample = Sample::new(red);
+/// Plan::from(Hue::new(0.5)).apply(&mut sample)?;
+/// assert_eq!(sample.image.as_f32(), Some(&[0.0, 0.75, 0.75][..]));
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hue {
+    /// Full turns of the colour circle, inside `[-1, 1]`.
+    pub shift: f32,
+}
+
+impl Hue {
+    /// Turns the hue.
+    #[must_use]
+    pub const fn new(shift: f32) -> Self {
+        Self { shift }
+    }
+
+    fn check(&self) -> Result<(), AugmentError> {
+        if (-1.0..=1.0).contains(&self.shift) {
+            Ok(())
+        } else {
+            let expected = "a number of turns in [-1, 1]";
+            Err(AugmentError::parameter(
+                "hue", "shift", self.shift, expected,
+            ))
+        }
+    }
+
+    fn run<T: Element>(&self, data: &mut [T], channels: usize) {
+        // Bytes come back as torchvision converts them: 255.999 times, cut off.
+        let white = if T::IS_INTEGER {
+            T::MAX + 1.0 - 1e-3
+        } else {
+            1.0
+        };
+        for pixel in data.chunks_exact_mut(channels) {
+            let rgb = [pixel[0], pixel[1], pixel[2]].map(|c| c.to_f32() / T::MAX);
+            let [h, s, v] = rgb_to_hsv(rgb);
+            let turned = (h + self.shift).rem_euclid(1.0);
+            // `rem_euclid` rounds to 1 just below 0.
+            let turned = if turned < 1.0 { turned } else { 0.0 };
+            let rgb = hsv_to_rgb([turned, s, v]);
+            pixel[..3].copy_from_slice(&rgb.map(|c| T::from_f32_truncated(c * white)));
+        }
+    }
+}
+
+impl Apply for Hue {
+    fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        let channels = sample.image.channels();
+        if is_colour("hue", &sample.image)? {
+            each_type!(sample.image.values_mut(), data => self.run(data, channels));
+        }
+        Ok(())
+    }
+}
+
+fixed_step!(Hue, "hue");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Image, Plan, Size, Transform};
+
+    #[test]
+    fn a_full_turn_changes_nothing() {
+        let data = vec![0.1, 0.7, 0.3, 0.9, 0.2, 0.5];
+        let mut sample = Sample::new(Image::from_f32(data.clone(), Size::new(1, 2), 3).unwrap());
+        Plan::from(Hue::new(1.0)).apply(&mut sample).unwrap();
+        for (a, b) in sample.image.as_f32().unwrap().iter().zip(&data) {
+            assert!((a - b).abs() < 1e-5);
+        }
+        assert!(Hue::new(1.5).validate().is_err());
+    }
+}

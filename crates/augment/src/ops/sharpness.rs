@@ -1,0 +1,103 @@
+//! Sharper or softer: `sharpness`.
+
+use super::{check_strength, fixed_step};
+use crate::kernel::Element;
+use crate::{Apply, AugmentError, Sample, Size, Values};
+use serde::{Deserialize, Serialize};
+
+/// Blends with a softened image: `soft + factor * (x - soft)`, clipped.
+/// torchvision's `adjust_sharpness`, Pillow's `Sharpness`.
+///
+/// The filter is `[[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13`; the pixels at the
+/// edge, and images of less than 3 rows or columns, stay as they are.
+///
+/// ```
+/// use firecraft_augment::{Image, Plan, Sample, Sharpness, Size};
+/// let dot = vec![0, 0, 0, 0, 130, 0, 0, 0, 0];
+/// let mut sample = Sample::new(Image::from_u8(dot, Size::new(3, 3), 1)?);
+/// Plan::from(Sharpness::new(0.0)).apply(&mut sample)?;
+/// assert_eq!(sample.image.as_u8(), Some(&[0, 0, 0, 0, 50, 0, 0, 0, 0][..]));
+/// # Ok::<(), firecraft_augment::AugmentError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sharpness {
+    /// 0 is soft, 1 changes nothing, more sharpens; not negative.
+    pub factor: f32,
+}
+
+impl Sharpness {
+    /// Scales the distance to the softened image.
+    #[must_use]
+    pub const fn new(factor: f32) -> Self {
+        Self { factor }
+    }
+
+    fn check(&self) -> Result<(), AugmentError> {
+        check_strength("sharpness", "factor", self.factor)
+    }
+
+    fn run<T: Element>(&self, data: &mut Vec<T>, size: Size, channels: usize) {
+        if size.height < 3 || size.width < 3 {
+            return;
+        }
+        let line = size.width * channels;
+        let mut out = data.clone();
+        for y in 1..size.height - 1 {
+            let rows = [y - 1, y, y + 1].map(|y| &data[y * line..(y + 1) * line]);
+            let target = &mut out[y * line..(y + 1) * line];
+            for i in channels..line - channels {
+                let sum: f32 = rows
+                    .iter()
+                    .map(|row| {
+                        row[i - channels].to_f32() + row[i].to_f32() + row[i + channels].to_f32()
+                    })
+                    .sum();
+                let centre = rows[1][i].to_f32();
+                let soft = (sum + 4.0 * centre) / 13.0;
+                let soft = if T::IS_INTEGER {
+                    (soft + 0.5).floor()
+                } else {
+                    soft
+                };
+                let value = centre + (1.0 - self.factor) * (soft - centre);
+                target[i] = T::from_f32_truncated(value.clamp(0.0, T::MAX));
+            }
+        }
+        *data = out;
+    }
+}
+
+impl Apply for Sharpness {
+    fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        let (size, channels) = (sample.image.size(), sample.image.channels());
+        match sample.image.values_mut() {
+            Values::U8(data) => self.run(data, size, channels),
+            Values::F32(data) => self.run(data, size, channels),
+        }
+        Ok(())
+    }
+}
+
+fixed_step!(Sharpness, "sharpness");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_the_identity_and_the_edge_stays() {
+        let data: Vec<f32> = (0..25).map(|i| (i * i * 7 % 11) as f32 / 11.0).collect();
+        let (mut same, mut soft) = (data.clone(), data.clone());
+        Sharpness::new(1.0).run(&mut same, Size::new(5, 5), 1);
+        assert_eq!(same, data);
+        Sharpness::new(0.0).run(&mut soft, Size::new(5, 5), 1);
+        for i in 0..25 {
+            let edge = i / 5 % 4 == 0 || i % 5 % 4 == 0;
+            assert_eq!(soft[i] == data[i], edge, "{i}");
+        }
+        let mut small = vec![1_u8, 2];
+        Sharpness::new(0.0).run(&mut small, Size::new(1, 2), 1);
+        assert_eq!(small, [1, 2]);
+    }
+}
