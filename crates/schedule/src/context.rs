@@ -52,6 +52,15 @@ impl StepContext {
         self
     }
 
+    /// What this moment tells about the run.
+    pub(crate) const fn horizon(&self) -> Horizon {
+        Horizon {
+            total_updates: self.total_updates,
+            updates_per_epoch: self.updates_per_epoch,
+            has_metric: false,
+        }
+    }
+
     /// This moment as seen by a part that began at `origin` and lasts `length`
     /// updates.
     #[must_use]

@@ -54,6 +54,23 @@ impl Unit {
         }
     }
 
+    /// A position in whole updates, the next one if it is between two.
+    ///
+    /// Fractions of a run are rarely exact (0.3 of 50 updates is
+    /// 15.000000000000002): what is within a millionth of an update of a whole
+    /// one is that one.
+    #[must_use]
+    pub fn whole_updates(self, position: f64, horizon: &Horizon) -> Option<u64> {
+        let updates = self.to_updates(position, horizon)?;
+        let near = updates.round();
+        let whole = if (updates - near).abs() < 1e-6 {
+            near
+        } else {
+            updates.ceil()
+        };
+        Some(whole as u64)
+    }
+
     /// Whether a run knows what this unit depends on.
     ///
     /// # Errors
@@ -81,15 +98,8 @@ impl Unit {
     /// The first moment at or after `position`: exact where the run's lengths
     /// are known, the present one otherwise.
     pub(crate) fn origin(self, position: f64, now: &StepContext) -> Origin {
-        let horizon = Horizon {
-            total_updates: now.total_updates,
-            updates_per_epoch: now.updates_per_epoch,
-            has_metric: false,
-        };
-        let update = match self.to_updates(position, &horizon) {
-            Some(update) => update.ceil() as u64,
-            None => now.update,
-        };
+        let update = self.whole_updates(position, &now.horizon());
+        let update = update.unwrap_or(now.update);
         let epoch = match (self, now.updates_per_epoch) {
             (Self::Epochs, _) => position.ceil() as u64,
             (_, Some(per_epoch)) if per_epoch > 0 => update / per_epoch,
@@ -128,6 +138,14 @@ mod tests {
             epoch: 3,
         };
         assert_eq!(Unit::Epochs.origin(3.0, &blind), seen);
+    }
+
+    #[test]
+    fn rounding_errors_of_fractions_cost_no_update() {
+        let run = Horizon::updates(50);
+        assert_eq!(Unit::Fraction.whole_updates(1.0 - 0.7, &run), Some(15));
+        assert_eq!(Unit::Fraction.whole_updates(0.31, &run), Some(16));
+        assert_eq!(Unit::Updates.whole_updates(2.5, &run), Some(3));
     }
 
     #[test]

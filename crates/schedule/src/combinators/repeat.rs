@@ -91,12 +91,7 @@ impl<S: Scheduler> Scheduler for Repeat<S> {
             self.origin = unit.origin(round as f64 * length, context);
             own.metric = None;
         }
-        let horizon = Horizon {
-            total_updates: context.total_updates,
-            updates_per_epoch: context.updates_per_epoch,
-            has_metric: false,
-        };
-        let updates = unit.to_updates(length, &horizon).map(|n| n.ceil() as u64);
+        let updates = unit.whole_updates(length, &context.horizon());
         self.inner.step(&own.since(self.origin, updates), out);
     }
 
@@ -129,7 +124,7 @@ impl<S: Scheduler> Scheduler for Repeat<S> {
     fn check(&self, horizon: &Horizon) -> Result<(), ScheduleError> {
         let RepeatConfig { length, unit, .. } = self.config;
         unit.check("repeat", horizon)?;
-        let round = unit.to_updates(length, horizon).map(|n| n.ceil() as u64);
+        let round = unit.whole_updates(length, horizon);
         self.inner.check(&Horizon {
             total_updates: round.or(horizon.total_updates),
             ..*horizon

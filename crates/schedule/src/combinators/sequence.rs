@@ -141,15 +141,9 @@ impl Scheduler for Sequence {
         let Some(part) = self.parts.get_mut(active) else {
             return;
         };
-        let length = self.ends.get(active).and_then(|end| {
-            let horizon = Horizon {
-                total_updates: context.total_updates,
-                updates_per_epoch: context.updates_per_epoch,
-                has_metric: false,
-            };
-            let updates = self.unit.to_updates(end - start, &horizon)?;
-            Some(updates.ceil() as u64)
-        });
+        let length = self.ends.get(active);
+        let length =
+            length.and_then(|end| self.unit.whole_updates(end - start, &context.horizon()));
         let mut own = context.since(self.origin.unwrap_or_default(), length);
         if entering && active > 0 {
             own.metric = None;
@@ -214,7 +208,7 @@ impl Scheduler for Sequence {
             }
             let own = Horizon {
                 total_updates: match end {
-                    Some(end) => updates(end - start).map(|n| n.ceil() as u64),
+                    Some(end) => self.unit.whole_updates(end - start, horizon),
                     None => horizon
                         .total_updates
                         .zip(updates(start))

@@ -1,7 +1,8 @@
 //! Keras 3: `keras.optimizers.schedules` and `ReduceLROnPlateau`.
 //!
 //! Keras evaluates its schedules in `f32`; here they are `f64` and agree to
-//! about 1e-6.
+//! about 1e-6. A decay rate is rounded to `f32` first: its error would grow with
+//! every step.
 
 use super::{Formula, default};
 use crate::check::Check;
@@ -53,10 +54,13 @@ impl ExponentialDecay {
         check.finite("initial_learning_rate", self.initial_learning_rate)?;
         check.positive("decay_steps", self.decay_steps)?;
         check.positive("decay_rate", self.decay_rate)?;
-        ExponentialConfig::new(self.initial_learning_rate, self.decay_rate)
-            .with_length(self.decay_steps)
-            .with_staircase(self.staircase)
-            .init()
+        ExponentialConfig::new(
+            self.initial_learning_rate,
+            default::rounded(self.decay_rate),
+        )
+        .with_length(self.decay_steps)
+        .with_staircase(self.staircase)
+        .init()
     }
 }
 

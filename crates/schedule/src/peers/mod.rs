@@ -80,6 +80,10 @@ pub(crate) mod default {
     pub(crate) const fn two() -> f64 {
         2.0
     }
+    /// As a peer that computes in `f32` has it.
+    pub(crate) const fn rounded(value: f64) -> f64 {
+        value as f32 as f64
+    }
     pub(crate) const fn yes() -> bool {
         true
     }

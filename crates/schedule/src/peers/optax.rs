@@ -1,6 +1,7 @@
 //! optax: `optax.schedules` and `optax.contrib.reduce_on_plateau`.
 //!
-//! JAX computes in `f32`; here it is `f64` and agrees to about 1e-6.
+//! JAX computes in `f32`; here it is `f64` and agrees to about 1e-6. A decay
+//! rate is rounded to `f32` first: its error would grow with every step.
 
 use super::{Formula, default};
 use crate::check::Check;
@@ -181,7 +182,10 @@ impl ExponentialDecay {
         check.finite("init_value", self.init_value)?;
         check.non_negative("decay_rate", self.decay_rate)?;
         check.finite("end_value", self.end_value.unwrap_or(0.0))?;
-        let config = self.clone();
+        let config = Self {
+            decay_rate: default::rounded(self.decay_rate),
+            ..self.clone()
+        };
         let steps = self.transition_steps as f64;
         let begin = self.transition_begin.max(0) as f64;
         Ok(Formula::new(name, move |at| {

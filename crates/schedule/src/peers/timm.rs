@@ -119,8 +119,12 @@ impl Common {
             0.0
         };
         let shift = if prefix { warmup } else { 0.0 };
+        let base_lr = self.base_lr;
         let formula = Formula::new(self.name, move |at| {
-            if at < warmup {
+            if at == 0.0 && warmup == 0.0 {
+                // The constructor leaves the optimiser's learning rate alone.
+                base_lr
+            } else if at < warmup {
                 start + at * slope
             } else {
                 schedule.value(at - shift)
@@ -142,7 +146,8 @@ impl Common {
             NoiseRange::From(from) => (from, None),
             NoiseRange::Between(from, to) => (from, Some(to)),
         };
-        let config = config.with_from(from).with_to(to).with_unit(unit);
+        // The constructor makes no noise.
+        let config = config.with_from(from.max(1.0)).with_to(to).with_unit(unit);
         let key = Key::from_seed(seed).named("timm");
         let noisy: Jitter<_> = config.init(scheduler, key)?;
         Ok(Box::new(noisy))
