@@ -15,28 +15,43 @@
 //! `forward::<const D>`, and has `try_forward` with a [`NormError`] where
 //! `forward` panics in burn's manner with the same message.
 
+#[macro_use]
+mod macros;
+
 mod affine;
 mod axes;
 mod batch_norm;
 mod channels;
 mod check;
+mod drop_path;
 mod error;
+mod filter_response_norm;
+mod global_response_norm;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
+mod layer_scale;
+mod local_response_norm;
 mod momentum;
 mod norm;
 mod precision;
 mod rms_norm;
 mod running;
+mod unit_norm;
 
 pub use batch_norm::{BatchNorm, BatchNormConfig, BatchNormMode, RunningVariance, SingleValue};
+pub use drop_path::{DropPath, DropPathConfig};
 pub use error::NormError;
+pub use filter_response_norm::{FilterResponseNorm, FilterResponseNormConfig};
 pub use firecraft_core_tensor::Mode;
 pub use firecraft_core_tensor::kernels::Kernels;
+pub use global_response_norm::{GlobalResponseNorm, GlobalResponseNormConfig};
 pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use instance_norm::{InstanceNorm, InstanceNormConfig};
 pub use layer_norm::{LayerNorm, LayerNormConfig};
+pub use layer_scale::{LayerScale, LayerScaleConfig};
+pub use local_response_norm::{LocalResponseNorm, LocalResponseNormConfig};
 pub use momentum::Momentum;
 pub use norm::{Identity, Norm, NormConfig, Norms, register};
 pub use rms_norm::{RmsNorm, RmsNormConfig};
+pub use unit_norm::{UnitNorm, UnitNormConfig};
