@@ -1,0 +1,258 @@
+//! When to save checkpoints, and which to keep.
+
+use firecraft_schedule::Mode;
+use serde::{Deserialize, Serialize};
+
+use super::monitored;
+use crate::callback::{Callback, CallbackState};
+use crate::checkpoint::{CheckpointStore, OsDisk, replace_file};
+use crate::error::TrainerError;
+use crate::event::{Context, Control, Event};
+use crate::fit::checkpoint_name;
+use crate::metrics::better;
+
+/// Name of the file in the checkpoint folder that lists the best checkpoints.
+const BEST: &str = "best.json";
+
+/// Saves checkpoints and removes old ones.
+///
+/// A checkpoint is saved after every epoch and, if asked for, every so many
+/// updates. The newest `keep_last` are kept, and the `keep_best` best by a
+/// metric; `best.json` in the checkpoint folder names those, best first. Disk
+/// use is therefore bounded by `keep_last + keep_best` checkpoints and the one
+/// that is being written.
+///
+/// Add it as the last callback by custom; the checkpoint itself is written
+/// after all callbacks have seen the event, wherever this one stands.
+///
+/// ```
+/// use firecraft_trainer::callbacks::Checkpoint;
+/// use firecraft_trainer::checkpoint::CheckpointStore;
+///
+/// let folder = tempfile::tempdir()?;
+/// let store = CheckpointStore::open(folder.path())?;
+/// let checkpoint = Checkpoint::new(store)
+///     .every_updates(50)
+///     .keep_last(2)
+///     .keep_best(3, "val_accuracy");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    store: CheckpointStore,
+    every_updates: Option<u64>,
+    every_epochs: u64,
+    keep_last: usize,
+    keep_best: usize,
+    monitor: String,
+    mode: Mode,
+    best: Vec<BestCheckpoint>,
+}
+
+/// One of the best checkpoints of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BestCheckpoint {
+    /// Its name in the store.
+    pub name: String,
+    /// The monitored value.
+    pub value: f64,
+}
+
+impl Checkpoint {
+    /// Saves into `store` after every epoch; keeps the newest two and the best
+    /// one by `val_loss`.
+    ///
+    /// The trainer must have the same store
+    /// ([`Trainer::checkpoints`](crate::Trainer::checkpoints)).
+    pub fn new(store: CheckpointStore) -> Self {
+        Self {
+            store,
+            every_updates: None,
+            every_epochs: 1,
+            keep_last: 2,
+            keep_best: 1,
+            monitor: "val_loss".into(),
+            mode: Mode::Min,
+            best: Vec::new(),
+        }
+    }
+
+    /// Also saves after every `updates` updates, in mid-epoch.
+    #[must_use]
+    pub fn every_updates(mut self, updates: u64) -> Self {
+        self.every_updates = Some(updates.max(1));
+        self
+    }
+
+    /// Saves after every `epochs` epochs instead of after each.
+    #[must_use]
+    pub fn every_epochs(mut self, epochs: u64) -> Self {
+        self.every_epochs = epochs.max(1);
+        self
+    }
+
+    /// Keeps this many of the newest checkpoints, at least one.
+    #[must_use]
+    pub fn keep_last(mut self, count: usize) -> Self {
+        self.keep_last = count.max(1);
+        self
+    }
+
+    /// Keeps this many of the best checkpoints by a metric, which rises or
+    /// falls as [`Mode::of_metric`] says of its name.
+    #[must_use]
+    pub fn keep_best(mut self, count: usize, monitor: impl Into<String>) -> Self {
+        self.monitor = monitor.into();
+        self.mode = Mode::of_metric(&self.monitor);
+        self.keep_best = count;
+        self
+    }
+
+    /// The best checkpoints of a store, best first, as the last run left them.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] when `best.json` is there and can't be read.
+    pub fn best_of(store: &CheckpointStore) -> Result<Vec<BestCheckpoint>, TrainerError> {
+        let path = store.folder().join(BEST);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                return Err(TrainerError::io("read", &path, "check its permissions")(
+                    error,
+                ));
+            }
+        };
+        serde_json::from_slice(&text).map_err(|error| {
+            TrainerError::damaged(&path, error.to_string(), "remove it and resume the run")
+        })
+    }
+
+    /// Whether the epoch that just ended is among the best so far.
+    fn rank(&mut self, value: f64, name: String) -> bool {
+        let worse = |old: &BestCheckpoint| better(self.mode, value, old.value);
+        let at = self.best.iter().position(worse).unwrap_or(self.best.len());
+        if !value.is_finite() || at >= self.keep_best {
+            return false;
+        }
+        self.best.insert(at, BestCheckpoint { name, value });
+        self.best.truncate(self.keep_best);
+        true
+    }
+
+    fn write_best(&self) -> Result<(), TrainerError> {
+        let path = self.store.folder().join(BEST);
+        let mut text = serde_json::to_vec_pretty(&self.best).unwrap_or_default();
+        text.push(b'\n');
+        replace_file(&OsDisk, &path, &text).map_err(TrainerError::io(
+            "write",
+            &path,
+            "free some space, then resume the run",
+        ))
+    }
+}
+
+impl Callback for Checkpoint {
+    fn key(&self) -> String {
+        "checkpoint".into()
+    }
+
+    fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
+        match event {
+            Event::FitStart { resumed: true } if !self.best.is_empty() => self.write_best()?,
+            Event::UpdateEnd(_) => {
+                let due = |every: u64| context.progress.update.is_multiple_of(every);
+                if self.every_updates.is_some_and(due) {
+                    return Ok(Control::Checkpoint);
+                }
+            }
+            Event::EpochEnd { row } => {
+                let mut due = context.progress.epoch.is_multiple_of(self.every_epochs)
+                    || context.progress.epoch == context.plan.epochs;
+                if self.keep_best > 0 && row.metrics.get(&self.monitor).is_some() {
+                    let value = monitored(&row.metrics, &self.monitor)?;
+                    due |= self.rank(value, checkpoint_name(context.progress));
+                }
+                if due {
+                    return Ok(Control::Checkpoint);
+                }
+            }
+            Event::CheckpointSaved { .. } => {
+                if !self.best.is_empty() {
+                    self.write_best()?;
+                }
+                let best: Vec<_> = self.best.iter().map(|best| best.name.clone()).collect();
+                if let Some(notice) = self.store.prune(self.keep_last, &best)? {
+                    return Ok(Control::Notice(notice));
+                }
+            }
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+
+    fn state(&self) -> CallbackState {
+        CallbackState::new(1, &self.best).unwrap_or_default()
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<(), TrainerError> {
+        self.best = state.values(&self.key(), 1)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::epochs;
+    use super::*;
+
+    fn saved(controls: &[Control]) -> Vec<bool> {
+        controls
+            .iter()
+            .map(|control| matches!(control, Control::Checkpoint))
+            .collect()
+    }
+
+    fn checkpoint() -> (tempfile::TempDir, Checkpoint) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::open(folder.path()).unwrap();
+        (folder, Checkpoint::new(store))
+    }
+
+    #[test]
+    fn the_best_are_ranked_and_the_first_of_equals_wins() {
+        let (_folder, checkpoint) = checkpoint();
+        let mut checkpoint = checkpoint.keep_best(2, "val_accuracy").every_epochs(100);
+        let values = [0.5, 0.7, 0.6, f64::NAN, 0.7, 0.8];
+        let controls = epochs(&mut checkpoint, "val_accuracy", 0, &values);
+        assert_eq!(saved(&controls), [true, true, true, false, true, true]);
+        let names: Vec<_> = checkpoint.best.iter().map(|best| best.value).collect();
+        assert_eq!(names, [0.8, 0.7]);
+        assert!(checkpoint.best[1].name.ends_with("epoch-00002"));
+    }
+
+    #[test]
+    fn epochs_between_are_left_out_but_never_the_last() {
+        let (_folder, checkpoint) = checkpoint();
+        let mut checkpoint = checkpoint.every_epochs(4).keep_best(0, "val_loss");
+        let controls = epochs(&mut checkpoint, "val_loss", 0, &[1.0; 10]);
+        let due: Vec<_> = saved(&controls);
+        assert_eq!(
+            due,
+            [
+                false, false, false, true, false, false, false, true, false, true
+            ]
+        );
+    }
+
+    #[test]
+    fn the_ranking_survives_a_restart() {
+        let (_folder, mut before) = checkpoint();
+        epochs(&mut before, "val_loss", 0, &[0.5, 0.4]);
+        let (_other, mut after) = checkpoint();
+        after.restore(before.state()).unwrap();
+        assert_eq!(after.best, before.best);
+    }
+}

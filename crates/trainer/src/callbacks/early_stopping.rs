@@ -1,0 +1,225 @@
+//! Stopping when nothing improves any more.
+
+use std::sync::Arc;
+
+use firecraft_schedule::{EarlyStoppingConfig, Mode, State, StopReason};
+use serde::{Deserialize, Serialize};
+
+use super::monitored;
+use crate::callback::{Callback, CallbackState};
+use crate::error::TrainerError;
+use crate::event::{Context, Control, Event, Outcome};
+use crate::model_state::{ModelState, Switches};
+
+/// Ends the fit when a metric has stopped improving, and puts the best weights
+/// back if asked to.
+///
+/// The rule, with every option of the peers, is
+/// [`firecraft_schedule::EarlyStopping`]; this callback feeds it after each
+/// epoch. With [`restore_best`](Self::restore_best) the weights of the best
+/// epoch are kept on the host (and in checkpoints), and the model gets them at
+/// the end of the fit, also when it ends by itself. Checkpoints hold the
+/// weights of the run, not the restored ones.
+///
+/// ```
+/// use firecraft_schedule::{EarlyStoppingConfig, Mode};
+/// use firecraft_trainer::callbacks::EarlyStopping;
+///
+/// let short = EarlyStopping::new("val_loss", 5)?.restore_best();
+/// let config = EarlyStoppingConfig::new(5)
+///     .with_mode(Mode::Max)
+///     .with_min_delta(0.001)
+///     .with_start_from(10u64);
+/// let long = EarlyStopping::with_config("val_accuracy", &config)?;
+/// # Ok::<(), firecraft_trainer::TrainerError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct EarlyStopping {
+    monitor: String,
+    logic: firecraft_schedule::EarlyStopping,
+    restore_best: bool,
+    best: Option<Arc<ModelState>>,
+    evaluations: u64,
+    stopped: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Saved {
+    logic: State,
+    evaluations: u64,
+    stopped: Option<String>,
+}
+
+impl EarlyStopping {
+    /// Stops after `patience` epochs without improvement of `monitor`, which
+    /// rises or falls as [`Mode::of_metric`] says of its name.
+    ///
+    /// # Errors
+    ///
+    /// None; the signature is that of [`with_config`](Self::with_config).
+    pub fn new(monitor: impl Into<String>, patience: u64) -> Result<Self, TrainerError> {
+        let monitor = monitor.into();
+        let config = EarlyStoppingConfig::new(patience).with_mode(Mode::of_metric(&monitor));
+        Self::with_config(monitor, &config)
+    }
+
+    /// Stops by all the options of the rule.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Schedule`] for an option outside its range.
+    pub fn with_config(
+        monitor: impl Into<String>,
+        config: &EarlyStoppingConfig,
+    ) -> Result<Self, TrainerError> {
+        Ok(Self {
+            monitor: monitor.into(),
+            logic: config.init()?,
+            restore_best: false,
+            best: None,
+            evaluations: 0,
+            stopped: None,
+        })
+    }
+
+    /// Puts the weights of the best epoch into the model at the end.
+    #[must_use]
+    pub const fn restore_best(mut self) -> Self {
+        self.restore_best = true;
+        self
+    }
+
+    fn stop(&self) -> Control {
+        match &self.stopped {
+            Some(reason) => Control::Stop {
+                reason: reason.clone(),
+            },
+            None => Control::Continue,
+        }
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn key(&self) -> String {
+        format!("early_stopping({})", self.monitor)
+    }
+
+    fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
+        match event {
+            // A run that was stopped stays stopped when it is resumed.
+            Event::FitStart { .. } => return Ok(self.stop()),
+            Event::EpochEnd { row } => {
+                let value = monitored(&row.metrics, &self.monitor)?;
+                let verdict = self.logic.observe(self.evaluations, value);
+                self.evaluations += 1;
+                if verdict.improved && self.restore_best {
+                    self.best = Some(context.model_state());
+                }
+                self.stopped = verdict.stop.map(|reason| {
+                    let why = match reason {
+                        StopReason::NoImprovement => format!(
+                            "`{}` has not improved for {} epochs",
+                            self.monitor,
+                            self.logic.wait()
+                        ),
+                        StopReason::GoalReached => {
+                            format!("`{}` has reached its goal", self.monitor)
+                        }
+                        StopReason::Diverged => format!("`{}` diverges", self.monitor),
+                        StopReason::NotFinite => format!("`{}` is {value}", self.monitor),
+                    };
+                    let best = self.logic.best_evaluation().map_or(0, |best| best + 1);
+                    format!("{why}; best was {} in epoch {best}", self.logic.best())
+                });
+                return Ok(self.stop());
+            }
+            Event::FitEnd { outcome } if !matches!(outcome, Outcome::Interrupted { .. }) => {
+                if let Some(best) = &self.best {
+                    return Ok(Control::Restore(best.clone()));
+                }
+            }
+            _ => {}
+        }
+        Ok(Control::Continue)
+    }
+
+    fn state(&self) -> CallbackState {
+        let saved = Saved {
+            logic: self.logic.state(),
+            evaluations: self.evaluations,
+            stopped: self.stopped.clone(),
+        };
+        let mut state = CallbackState::new(1, &saved).unwrap_or_default();
+        if let Some(best) = &self.best {
+            state.tensors = best.to_archive();
+        }
+        state
+    }
+
+    fn restore(&mut self, state: CallbackState) -> Result<(), TrainerError> {
+        let saved: Saved = state.values(&self.key(), 1)?;
+        self.logic.restore(&saved.logic)?;
+        self.evaluations = saved.evaluations;
+        self.stopped = saved.stopped;
+        self.best = (self.restore_best && !state.tensors.is_empty())
+            .then(|| Arc::new(ModelState::from_parts(&state.tensors, Switches::default())));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{epochs, send};
+    use super::*;
+    use crate::event::Progress;
+    use crate::metrics::History;
+
+    fn stopped(control: &Control) -> bool {
+        matches!(control, Control::Stop { .. })
+    }
+
+    #[test]
+    fn it_stops_when_patience_is_used_up_and_not_before() {
+        let mut early = EarlyStopping::new("val_loss", 2).unwrap();
+        let values = [1.0, 0.9, 0.95, 0.8, 0.85, 0.81];
+        let controls = epochs(&mut early, "val_loss", 0, &values);
+        let stops: Vec<_> = controls.iter().map(stopped).collect();
+        assert_eq!(stops, [false, false, false, false, false, true]);
+        let Control::Stop { reason } = &controls[5] else {
+            panic!("no stop");
+        };
+        assert!(reason.contains("best was 0.8 in epoch 4"), "{reason}");
+    }
+
+    #[test]
+    fn the_count_survives_a_restart_and_a_stopped_run_stays_stopped() {
+        let values = [1.0, 1.1, 1.2, 1.3];
+        for cut in 0..values.len() {
+            let mut before = EarlyStopping::new("val_loss", 3).unwrap();
+            epochs(&mut before, "val_loss", 0, &values[..cut]);
+            let mut after = EarlyStopping::new("val_loss", 3).unwrap();
+            after.restore(before.state()).unwrap();
+            let controls = epochs(&mut after, "val_loss", cut as u64, &values[cut..]);
+            assert!(stopped(controls.last().unwrap()), "cut at {cut}");
+            let mut again = EarlyStopping::new("val_loss", 3).unwrap();
+            again.restore(after.state()).unwrap();
+            let event = Event::FitStart { resumed: true };
+            let control = send(&mut again, &event, &History::default(), Progress::default());
+            assert!(stopped(&control.unwrap()));
+        }
+    }
+
+    #[test]
+    fn an_unknown_metric_is_an_error_that_lists_the_known_ones() {
+        let mut early = EarlyStopping::new("val_los", 3).unwrap();
+        let row = super::super::tests::row(0, &[("val_loss", 1.0)]);
+        let event = Event::EpochEnd { row: &row };
+        let error = send(&mut early, &event, &History::default(), Progress::default());
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("`val_los`") && error.contains("`val_loss`"),
+            "{error}"
+        );
+    }
+}

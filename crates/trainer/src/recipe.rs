@@ -1,0 +1,291 @@
+//! The recipe: everything that a run is made from, as a text file.
+
+use std::fs;
+use std::path::Path;
+
+use firecraft_spec::{Spec, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainerError;
+use crate::loss::CrossEntropy;
+use crate::optimizer::{AdamW, OptimizerConfig};
+
+/// Version of the recipe format that this crate writes.
+pub const RECIPE_VERSION: u32 = 1;
+
+/// What a run is made from: model, techniques, optimiser, settings and seed.
+///
+/// The same recipe gives the same run. It is stored as `recipe.toml` in the
+/// run folder; a run is resumed only with the recipe that it was made from.
+///
+/// ```
+/// use firecraft_trainer::Recipe;
+///
+/// let recipe = Recipe { seed: 7, ..Recipe::default() };
+/// let text = recipe.to_toml()?;
+/// assert!(text.contains("seed = 7"));
+/// assert_eq!(Recipe::parse(&text)?, recipe);
+/// # Ok::<(), firecraft_trainer::TrainerError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// See [`RECIPE_VERSION`].
+    pub version: u32,
+    /// Seed of everything random, below 2⁶³.
+    pub seed: u64,
+    /// Epochs to make, at least 1.
+    pub epochs: u64,
+    /// Samples per batch, at least 1.
+    pub batch_size: u64,
+    /// Batches whose gradients are averaged for one update, at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub accumulate: u64,
+    /// Batches after which an epoch ends; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batches_per_epoch: Option<u64>,
+    /// The model family and its settings.
+    pub model: Spec,
+    /// The data set.
+    pub data: Spec,
+    /// How the parameters are initialised.
+    pub init: Spec,
+    /// The normalisation layers, or `none`.
+    pub norm: Spec,
+    /// The learning rate over the updates.
+    pub schedule: Spec,
+    /// The augmentation, in order; none when empty.
+    #[serde(default)]
+    pub augment: Vec<Spec>,
+    /// The optimiser.
+    pub optimizer: OptimizerConfig,
+    /// The training loss.
+    #[serde(default)]
+    pub loss: CrossEntropy,
+    /// The callbacks that shape the run, such as early stopping.
+    #[serde(default)]
+    pub callbacks: Vec<Spec>,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde wants a reference here"
+)]
+fn is_one(value: &u64) -> bool {
+    *value == 1
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            version: RECIPE_VERSION,
+            seed: 0,
+            epochs: 1,
+            batch_size: 32,
+            accumulate: 1,
+            batches_per_epoch: None,
+            model: Spec::new("none"),
+            data: Spec::new("none"),
+            init: Spec::new("none"),
+            norm: Spec::new("none"),
+            schedule: Spec::new("constant"),
+            augment: Vec::new(),
+            optimizer: OptimizerConfig::AdamW(AdamW::torch()),
+            loss: CrossEntropy::new(),
+            callbacks: Vec::new(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Reads a recipe from TOML.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Damaged`] with the line for text that is no recipe.
+    pub fn parse(text: &str) -> Result<Self, TrainerError> {
+        Self::from_text(Path::new("recipe.toml"), text)
+    }
+
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Io`] when it can't be read, [`TrainerError::Damaged`]
+    /// when it is no recipe.
+    pub fn load(path: &Path) -> Result<Self, TrainerError> {
+        let text = fs::read_to_string(path).map_err(TrainerError::io(
+            "read the recipe",
+            path,
+            "give the folder of an earlier run",
+        ))?;
+        Self::from_text(path, &text)
+    }
+
+    fn from_text(path: &Path, text: &str) -> Result<Self, TrainerError> {
+        const REMEDY: &str = "restore the file or start a new run";
+        let recipe: Self = toml::from_str(text).map_err(|error| {
+            let place = error.span().map_or(0, |span| span.start);
+            let line = text[..place.min(text.len())].matches('\n').count() + 1;
+            TrainerError::damaged(path, format!("line {line}: {}", error.message()), REMEDY)
+        })?;
+        if recipe.version != RECIPE_VERSION {
+            let problem = format!(
+                "its version is {}, this program reads {RECIPE_VERSION}",
+                recipe.version
+            );
+            return Err(TrainerError::damaged(path, problem, REMEDY));
+        }
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// The recipe as TOML.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Spec`] for a value that TOML can't hold.
+    pub fn to_toml(&self) -> Result<String, TrainerError> {
+        toml::to_string(self)
+            .map_err(|error| TrainerError::Spec(firecraft_spec::SpecError::invalid(error)))
+    }
+
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Setting`] for a value outside its range.
+    pub fn check(&self) -> Result<(), TrainerError> {
+        let at_least_one = [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("accumulate", self.accumulate),
+            ("batches_per_epoch", self.batches_per_epoch.unwrap_or(1)),
+        ];
+        for (field, value) in at_least_one {
+            if value == 0 {
+                return Err(TrainerError::Setting {
+                    field,
+                    value: "0".into(),
+                    allowed: "at least 1",
+                });
+            }
+        }
+        self.loss.check()?;
+        self.optimizer.build().map(|_| ())
+    }
+
+    /// Compares with the recipe that is asked for now.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::OtherRecipe`] naming the first field that differs.
+    pub fn expect(&self, asked: &Self) -> Result<(), TrainerError> {
+        let found = firecraft_spec::to_value(self)?;
+        let asked = firecraft_spec::to_value(asked)?;
+        match difference(String::new(), &found, &asked) {
+            None => Ok(()),
+            Some((field, found, asked)) => Err(TrainerError::OtherRecipe {
+                field,
+                found,
+                asked,
+            }),
+        }
+    }
+}
+
+fn difference(path: String, a: &Value, b: &Value) -> Option<(String, String, String)> {
+    if a == b {
+        return None;
+    }
+    let inside = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
+    match (a, b) {
+        (Value::Table(a), Value::Table(b)) => {
+            let absent = Value::Null;
+            a.keys()
+                .chain(b.keys().filter(|name| !a.contains_key(name)))
+                .find_map(|name| {
+                    let left = a.get(name).unwrap_or(&absent);
+                    let right = b.get(name).unwrap_or(&absent);
+                    difference(inside(name), left, right)
+                })
+        }
+        (Value::List(a), Value::List(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(i, (a, b))| difference(format!("{path}[{i}]"), a, b)),
+        _ => Some((path, show(a), show(b))),
+    }
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "absent".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe() -> Recipe {
+        Recipe {
+            seed: 3,
+            model: Spec::new("convnet").with("channels", vec![16, 32]),
+            augment: vec![Spec::new("rotation").with("degrees", 10.0)],
+            ..Recipe::default()
+        }
+    }
+
+    #[test]
+    fn recipes_round_trip_through_toml_and_json() {
+        let text = recipe().to_toml().unwrap();
+        assert_eq!(Recipe::parse(&text).unwrap(), recipe());
+        let json = serde_json::to_string(&recipe()).unwrap();
+        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe());
+    }
+
+    #[test]
+    fn the_first_difference_is_named_with_both_values() {
+        let mut other = recipe();
+        other.augment[0] = Spec::new("rotation").with("degrees", 20.0);
+        let error = recipe().expect(&other).unwrap_err().to_string();
+        assert!(
+            error.contains("`augment[0].degrees` is 10.0 there, 20.0 now"),
+            "{error}"
+        );
+        let mut other = recipe();
+        other.seed = 4;
+        let error = recipe().expect(&other).unwrap_err().to_string();
+        assert!(error.contains("`seed` is 3 there, 4 now"), "{error}");
+        assert!(recipe().expect(&recipe()).is_ok());
+    }
+
+    #[test]
+    fn unknown_fields_versions_and_ranges_are_refused() {
+        let text = recipe().to_toml().unwrap();
+        let extra = format!("colour = 1\n{text}");
+        assert!(Recipe::parse(&extra).is_err());
+        let later = text.replace("version = 1", "version = 2");
+        let error = Recipe::parse(&later).unwrap_err().to_string();
+        assert!(error.contains("version is 2"), "{error}");
+        let zero = text.replace("epochs = 1", "epochs = 0");
+        let error = Recipe::parse(&zero).unwrap_err().to_string();
+        assert_eq!(error, "`epochs` is 0, allowed is at least 1");
+        let error = Recipe::parse("seed = ").unwrap_err().to_string();
+        assert!(error.contains("line 1"), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
