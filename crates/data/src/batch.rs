@@ -128,8 +128,7 @@ fn mismatch(what: &str, id: u64, expected: &dyn std::fmt::Debug, got: &str) -> D
         what: format!("{what} of sample {id}"),
         expected: format!("{expected:?}, as the first sample of its batch"),
         got: got.to_owned(),
-        remedy: "resize or crop to one size, and convert to one type, in the map of the loader"
-            .to_owned(),
+        remedy: "resize or crop to one size, and convert to one type, in the map of the loader",
     }
 }
 

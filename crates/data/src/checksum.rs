@@ -11,15 +11,17 @@ use sha2::{Digest, Sha256};
 /// ```
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
 }
 
-/// Fails unless the SHA-256 of `bytes` is `expected`.
-pub(crate) fn verify(file: &str, bytes: &[u8], expected: &str) -> Result<(), DataError> {
-    let got = sha256_hex(bytes);
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Fails unless the SHA-256 of `parts`, one after the other, is `expected`.
+pub(crate) fn verify(file: &str, parts: &[&[u8]], expected: &str) -> Result<(), DataError> {
+    let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update);
+    let got = hex(&digest.finalize());
     if got == expected {
         return Ok(());
     }

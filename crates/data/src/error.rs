@@ -40,7 +40,7 @@ pub enum DataError {
         /// What is there.
         got: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A file declares more data than the reader is willing to hold.
     #[error(
@@ -67,6 +67,14 @@ pub enum DataError {
         /// The digest found.
         got: String,
     },
+    /// An image can't be decoded.
+    #[error("{file}: {reason}; replace the file, or let the loader skip what it can't read")]
+    Decode {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Parts of a data set contradict each other.
     #[error("{what}: got {got}, expected {expected}; {remedy}")]
     Mismatch {
@@ -77,7 +85,7 @@ pub enum DataError {
         /// The value found.
         got: String,
         /// What to do.
-        remedy: String,
+        remedy: &'static str,
     },
     /// A setting is out of its range.
     #[error("{field} = {value} is not allowed, expected {expected}")]

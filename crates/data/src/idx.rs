@@ -187,14 +187,14 @@ fn format_error(
     what: &str,
     expected: impl ToString,
     got: impl ToString,
-    remedy: &str,
+    remedy: &'static str,
 ) -> DataError {
     DataError::Format {
         file: file.to_owned(),
         what: what.to_owned(),
         expected: expected.to_string(),
         got: got.to_string(),
-        remedy: remedy.to_owned(),
+        remedy,
     }
 }
 
@@ -204,6 +204,13 @@ fn format_error(
 /// [`DataError::Mismatch`] if the shape does not belong to the values, has more
 /// than 255 dimensions, or a size of 2³² or more.
 pub fn encode(array: &IdxArray) -> Result<Vec<u8>, DataError> {
+    let mut bytes = header(array)?;
+    bytes.extend_from_slice(&array.values);
+    Ok(bytes)
+}
+
+/// What comes before the values of an array.
+pub(crate) fn header(array: &IdxArray) -> Result<Vec<u8>, DataError> {
     let product = array
         .shape
         .iter()
@@ -217,14 +224,13 @@ pub fn encode(array: &IdxArray) -> Result<Vec<u8>, DataError> {
         (Some(product), Ok(dimensions), Some(sizes)) if product == array.values.len() => {
             let mut bytes = vec![0, 0, UNSIGNED_BYTE, dimensions];
             bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
-            bytes.extend_from_slice(&array.values);
             Ok(bytes)
         }
         _ => Err(DataError::Mismatch {
             what: "shape of an IDX array".to_owned(),
             expected: format!("one of {} elements, sizes below 2^32", array.values.len()),
             got: format!("{:?}", array.shape),
-            remedy: "pass the shape of the values".to_owned(),
+            remedy: "pass the shape of the values",
         }),
     }
 }

@@ -1,6 +1,6 @@
 //! Labelled images of one size, in memory.
 
-use crate::{DataError, Dataset, ImageSample, Pixels, stratified_split};
+use crate::{DataError, Dataset, ImageSample, Labelled, Pixels, stratified_split};
 use firecraft_key::Key;
 use std::fmt;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ impl ImageDataset {
                 what: "number of pixel values".to_owned(),
                 expected: format!("{} images of {height}x{width}x{channels}", labels.len()),
                 got: pixels.len().to_string(),
-                remedy: "pass one label per image, and all images in one size".to_owned(),
+                remedy: "pass one label per image, and all images in one size",
             });
         }
         let Ok(count) = u32::try_from(labels.len()) else {
@@ -75,7 +75,7 @@ impl ImageDataset {
                 what: format!("label of sample {row}"),
                 expected: format!("a class below {}", class_names.len()),
                 got: labels[row].to_string(),
-                remedy: "check the label file, or name all classes".to_owned(),
+                remedy: "check the label file, or name all classes",
             });
         }
         Ok(Self {
@@ -210,6 +210,16 @@ impl Dataset for ImageDataset {
 
     fn id(&self, index: usize) -> u64 {
         u64::from(self.rows[index])
+    }
+}
+
+impl Labelled for ImageDataset {
+    fn labels(&self) -> Vec<u32> {
+        self.labels()
+    }
+
+    fn class_names(&self) -> Vec<String> {
+        self.class_names().to_vec()
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! | step | here |
 //! |---|---|
-//! | read samples | [`ImageDataset`] from [`Digits`], [`Mnist`], [`FashionMnist`], [`idx`], or any [`Dataset`] |
-//! | split them | [`stratified_split`], [`ImageDataset::split`] |
-//! | order, map, batch them | [`LoaderConfig`] → [`Loader`] → [`Epoch`] of [`Batch`]es |
+//! | read samples | [`ImageDataset`] from [`Digits`], [`Mnist`], [`FashionMnist`], [`Cifar10`], [`Cifar100`]; [`ImageFiles`] from folders or a [`CsvIndex`]; any [`Dataset`] |
+//! | split them | [`ImageDataset::split`], [`validation_split`], [`stratified_split`], [`Subset`] |
+//! | keep them | [`Cached`] |
+//! | order, map, batch them | [`LoaderConfig`], [`LoaderBuilder`], a [`Sampler`] → [`Loader`] → [`Epoch`] of [`Batch`]es |
 //! | hand them to a model | [`Batch::to_tensors`], [`Normalizer`] |
 //!
 //! The promise of the [`Loader`]: the batches of epoch *e* are the same bits
@@ -14,7 +15,7 @@
 //!
 //! What must not be here: transforms (they come in through [`SampleMap`]; this
 //! crate and the augmentation crate don't know each other), models, training.
-//! burn appears in `tensor.rs` alone.
+//! burn appears in `tensor.rs` and `burn_loader.rs` alone.
 //!
 //! Where things go: a file format is one file with its reader, limits and
 //! tests; a data set is one file on top; what decides order is a sampler.
@@ -34,31 +35,51 @@
 //! ```
 
 mod batch;
+#[cfg(feature = "burn-loader")]
+mod burn_loader;
+mod cached;
 mod checksum;
+mod cifar;
+mod csv_index;
 mod dataset;
+#[cfg(feature = "images")]
+mod decode;
 mod digits;
 mod error;
 pub mod idx;
 mod image_dataset;
+#[cfg(feature = "images")]
+mod image_files;
 mod loader;
 mod mnist;
 mod normalize;
 mod sampler;
 mod split;
+mod subset;
 mod tensor;
 
 pub use batch::{Batch, BatchInfo, BatchPixels, Collate, ImageCollate};
+#[cfg(feature = "burn-loader")]
+pub use burn_loader::BurnLoader;
+pub use cached::{ByteSize, CacheUsage, Cached};
 pub use checksum::sha256_hex;
+pub use cifar::{Cifar10, Cifar100};
+pub use csv_index::{CsvIndex, CsvRow};
 pub use dataset::{Dataset, ImageSample, Pixels};
+#[cfg(feature = "images")]
+pub use decode::{Channels, DECODE_LIMIT, decode_image};
 pub use digits::Digits;
 pub use error::{BoxError, DataError};
 pub use image_dataset::{ImageDataset, Splits};
+#[cfg(feature = "images")]
+pub use image_files::ImageFiles;
 pub use loader::{
     Bottleneck, CorruptPolicy, Cursor, Epoch, Identity, Loader, LoaderBuilder, LoaderConfig, Order,
     SampleContext, SampleMap, Skipped, Throughput,
 };
 pub use mnist::{FashionMnist, Mnist, Part};
 pub use normalize::Normalizer;
-pub use sampler::{Sampler, Sequential, Shuffled};
+pub use sampler::{Balanced, Bucketed, Repeated, Sampler, Sequential, Shuffled, Weighted};
 pub use split::stratified_split;
+pub use subset::{Labelled, Subset, validation_split};
 pub use tensor::BatchTensors;

@@ -158,7 +158,11 @@ fn read(
         ),
     })?;
     let array = idx::read(&path, dimensions)?;
-    checksum::verify(&path.display().to_string(), &idx::encode(&array)?, digest)?;
+    checksum::verify(
+        &path.display().to_string(),
+        &[&idx::header(&array)?, &array.values],
+        digest,
+    )?;
     Ok(array)
 }
 

@@ -51,7 +51,7 @@ impl Batch {
                 what: "channels of the normaliser".to_owned(),
                 expected: expected.to_string(),
                 got: got.to_string(),
-                remedy: "fit it to the data set that is loaded".to_owned(),
+                remedy: "fit it to the data set that is loaded",
             });
         }
         Ok(self.tensors(self.to_nchw(normalizer), device))

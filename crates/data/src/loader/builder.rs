@@ -1,11 +1,10 @@
 //! Putting a loader together from a data set, a map, an order and a collation.
 
-use super::config::Order;
 use super::pipeline::Pipeline;
 use super::pool::Pool;
 use super::throughput::Counters;
 use super::{Identity, Loader, LoaderConfig, SampleMap, Shared};
-use crate::{Collate, DataError, Dataset, ImageCollate, Sampler, Sequential, Shuffled};
+use crate::{Collate, DataError, Dataset, ImageCollate, Sampler};
 use firecraft_key::Key;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -129,10 +128,7 @@ impl<D: Dataset, M, C> LoaderBuilder<D, M, C> {
             ));
         }
         check_weights(self.weights.as_deref(), samples)?;
-        let sampler = self.sampler.unwrap_or_else(|| match config.order() {
-            Order::Sequential => Box::new(Sequential),
-            Order::Shuffled => Box::new(Shuffled),
-        });
+        let sampler = self.sampler.unwrap_or_else(|| config.order().sampler());
         let key = Key::from_seed(config.seed());
         let pipeline = Arc::new(Pipeline {
             dataset: self.dataset,
@@ -158,7 +154,11 @@ impl<D: Dataset, M, C> LoaderBuilder<D, M, C> {
                 config.prefetch(),
             )?)),
         };
-        Ok(Loader { shared, pool })
+        Ok(Loader {
+            shared,
+            pool,
+            window: None,
+        })
     }
 }
 
@@ -171,7 +171,7 @@ fn check_weights(weights: Option<&[f32]>, samples: usize) -> Result<(), DataErro
             what: "number of sample weights".to_owned(),
             expected: samples.to_string(),
             got: weights.len().to_string(),
-            remedy: "pass one weight per sample of the data set".to_owned(),
+            remedy: "pass one weight per sample of the data set",
         });
     }
     match weights.iter().position(|w| !w.is_finite() || *w < 0.0) {

@@ -1,7 +1,7 @@
 //! The settings of a loader.
 
 use super::{Loader, LoaderBuilder};
-use crate::{Batch, DataError, Dataset, ImageSample};
+use crate::{Batch, DataError, Dataset, ImageSample, Repeated, Sampler, Sequential, Shuffled};
 use serde::{Deserialize, Serialize};
 
 /// What happens when a sample can't be read.
@@ -17,14 +17,38 @@ pub enum CorruptPolicy {
 }
 
 /// In which order epochs visit the samples.
+///
+/// Orders that need labels, weights or sizes are samplers that a
+/// [`LoaderBuilder`] is given: [`Balanced`](crate::Balanced),
+/// [`Weighted`](crate::Weighted), [`Bucketed`](crate::Bucketed).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Order {
     /// That of the data set.
     #[default]
     Sequential,
     /// Another one in every epoch, by the seed.
     Shuffled,
+    /// Shuffled, every sample several times in a row: see
+    /// [`Repeated`](crate::Repeated).
+    Repeated {
+        /// Visits of a sample, at least 1.
+        times: usize,
+        /// Whether an epoch visits all samples, and so is `times` as long.
+        #[serde(default)]
+        full: bool,
+    },
+}
+
+impl Order {
+    pub(super) fn sampler(self) -> Box<dyn Sampler> {
+        match self {
+            Self::Sequential => Box::new(Sequential),
+            Self::Shuffled => Box::new(Shuffled),
+            Self::Repeated { times, full: false } => Box::new(Repeated::new(times)),
+            Self::Repeated { times, full: true } => Box::new(Repeated::new(times).full()),
+        }
+    }
 }
 
 /// Settings of a [`Loader`].
@@ -75,8 +99,15 @@ impl LoaderConfig {
 
     /// Visits the samples in another order in every epoch.
     #[must_use]
-    pub fn shuffled(mut self) -> Self {
-        self.order = Order::Shuffled;
+    pub fn shuffled(self) -> Self {
+        self.with_order(Order::Shuffled)
+    }
+
+    /// In which order epochs visit the samples (default
+    /// [`Order::Sequential`]).
+    #[must_use]
+    pub fn with_order(mut self, order: Order) -> Self {
+        self.order = order;
         self
     }
 
@@ -153,7 +184,9 @@ impl LoaderConfig {
         self.on_corrupt
     }
 
-    pub(crate) fn order(&self) -> Order {
+    /// In which order epochs visit the samples.
+    #[must_use]
+    pub fn order(&self) -> Order {
         self.order
     }
 
@@ -179,9 +212,67 @@ impl LoaderConfig {
                 format!("at most {MOST_WORKERS}"),
             ));
         }
+        if let Order::Repeated { times: 0, .. } = self.order {
+            return Err(DataError::config("order.times", 0, "at least 1"));
+        }
         if self.prefetch == Some(0) {
             return Err(DataError::config("prefetch", 0, "at least 1"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_toml_and_json() {
+        let order = Order::Repeated {
+            times: 3,
+            full: true,
+        };
+        let config = LoaderConfig::new(32)
+            .with_order(order)
+            .with_seed(9)
+            .with_workers(2)
+            .with_prefetch(5);
+        let config = config
+            .with_drop_last()
+            .with_corrupt_policy(CorruptPolicy::Skip);
+        for config in [
+            config,
+            LoaderConfig::new(8),
+            LoaderConfig::new(8).shuffled(),
+        ] {
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(
+                toml::from_str::<LoaderConfig>(&text).unwrap(),
+                config,
+                "{text}"
+            );
+            let text = serde_json::to_string(&config).unwrap();
+            assert_eq!(
+                serde_json::from_str::<LoaderConfig>(&text).unwrap(),
+                config,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_by_name() {
+        let message = |text| {
+            toml::from_str::<LoaderConfig>(text)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(message("batch_size = 8\nshuffle = true").contains("unknown field `shuffle`"));
+        assert!(
+            message("batch_size = 8\norder = { type = 'repeated', times = 2, often = 1 }")
+                .contains("often")
+        );
+        assert!(message("batch_size = 8\norder = { type = 'sorted' }").contains("sorted"));
+        assert!(message("workers = 8").contains("batch_size"));
     }
 }

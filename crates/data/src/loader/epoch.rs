@@ -78,7 +78,7 @@ impl<B: Send + 'static> Epoch<B> {
     /// Number of samples in the whole epoch, repetitions counted.
     #[must_use]
     pub fn samples(&self) -> usize {
-        self.plan.draws_from(0)
+        self.plan.draws()
     }
 
     /// Number of batches that were handed out or skipped, including those
@@ -86,6 +86,12 @@ impl<B: Send + 'static> Epoch<B> {
     #[must_use]
     pub fn position(&self) -> usize {
         self.next
+    }
+
+    /// Number of samples in the batches before [`position`](Self::position).
+    #[must_use]
+    pub fn samples_before(&self) -> usize {
+        self.plan.draws_before(self.next)
     }
 
     fn make_next(&mut self) -> Option<Made<B>> {

@@ -29,6 +29,7 @@ use pipeline::Produce;
 use plan::EpochPlan;
 use pool::Pool;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use throughput::Counters;
 
@@ -43,6 +44,8 @@ use throughput::Counters;
 pub struct Loader<B> {
     shared: Arc<Shared<B>>,
     pool: Option<Arc<Pool<B>>>,
+    /// Positions of the order that are read; all if there is none.
+    window: Option<Range<usize>>,
 }
 
 /// What the loader and its epochs have in common.
@@ -80,6 +83,32 @@ impl<B: Send + 'static> Loader<B> {
         Ok(Epoch::start(self, plan, first))
     }
 
+    /// The same loader, restricted to the positions `start..end` in the order of
+    /// each epoch; workers are shared.
+    ///
+    /// Slices that don't overlap read different samples in every epoch: one per
+    /// device or process. Batches are those of the whole, cut at the ends.
+    ///
+    /// ```
+    /// use firecraft_data::{Digits, LoaderConfig};
+    /// let loader = LoaderConfig::new(10).shuffled().init(Digits::load()?)?;
+    /// let (left, right) = (loader.slice(0, 900), loader.slice(900, 1797));
+    /// let whole: Vec<_> = loader.epoch(3)?.collect::<Result<_, _>>()?;
+    /// let parts: Vec<_> = left.epoch(3)?.chain(right.epoch(3)?).collect::<Result<_, _>>()?;
+    /// assert_eq!(parts[95].labels, whole[95].labels);
+    /// # Ok::<(), firecraft_data::DataError>(())
+    /// ```
+    #[must_use]
+    pub fn slice(&self, start: usize, end: usize) -> Self {
+        let offset = self.window.as_ref().map_or(0, |window| window.start);
+        let limit = self.window.as_ref().map_or(usize::MAX, |window| window.end);
+        let end = offset.saturating_add(end).min(limit);
+        Self {
+            window: Some(offset.saturating_add(start).min(end)..end),
+            ..self.clone()
+        }
+    }
+
     /// Number of samples in the data set.
     #[must_use]
     pub fn samples(&self) -> usize {
@@ -92,6 +121,15 @@ impl<B: Send + 'static> Loader<B> {
     /// As [`epoch`](Self::epoch).
     pub fn batches(&self) -> Result<usize, DataError> {
         Ok(self.plan(0)?.batches())
+    }
+
+    /// Number of samples in an epoch: repetitions count, what `drop_last` leaves
+    /// out does not.
+    ///
+    /// # Errors
+    /// As [`epoch`](Self::epoch).
+    pub fn epoch_samples(&self) -> Result<usize, DataError> {
+        Ok(self.plan(0)?.draws())
     }
 
     /// The settings.
@@ -114,14 +152,17 @@ impl<B: Send + 'static> Loader<B> {
 
     fn plan(&self, epoch: u64) -> Result<Arc<EpochPlan>, DataError> {
         let shared = &self.shared;
-        EpochPlan::new(
+        let plan = EpochPlan::new(
             &*shared.sampler,
             &shared.config,
             shared.key,
             epoch,
             self.samples(),
-        )
-        .map(Arc::new)
+        )?;
+        Ok(Arc::new(match &self.window {
+            Some(window) => plan.restricted(window),
+            None => plan,
+        }))
     }
 
     fn fingerprint(&self, plan: &EpochPlan) -> String {
@@ -134,6 +175,7 @@ impl<B> Clone for Loader<B> {
         Self {
             shared: Arc::clone(&self.shared),
             pool: self.pool.clone(),
+            window: self.window.clone(),
         }
     }
 }

@@ -63,6 +63,25 @@ impl EpochPlan {
         Ok(plan)
     }
 
+    /// Keeps the draws at positions `window`; batches stay where they are cut.
+    pub(super) fn restricted(self, window: &Range<usize>) -> Self {
+        let clamp = |position: usize| position.clamp(window.start, window.end.max(window.start));
+        let last = self.draws.len();
+        let draws = self.draws[clamp(0).min(last)..clamp(last).min(last)].to_vec();
+        let mut ends: Vec<usize> = self
+            .ends
+            .iter()
+            .map(|&end| clamp(end) - window.start)
+            .collect();
+        ends.dedup();
+        ends.retain(|&end| end > 0 && end <= draws.len());
+        Self {
+            epoch: self.epoch,
+            draws,
+            ends,
+        }
+    }
+
     pub(super) fn batches(&self) -> usize {
         self.ends.len()
     }
@@ -71,14 +90,13 @@ impl EpochPlan {
         &self.draws[self.range(batch)]
     }
 
-    /// Number of draws in the batches from `first` on.
-    pub(super) fn draws_from(&self, first: usize) -> usize {
+    pub(super) fn draws(&self) -> usize {
         self.draws.len()
-            - if first == 0 {
-                0
-            } else {
-                self.ends[first.min(self.ends.len()) - 1]
-            }
+    }
+
+    /// Number of draws in the batches before `batch`.
+    pub(super) fn draws_before(&self, batch: usize) -> usize {
+        if batch == 0 { 0 } else { self.ends[batch - 1] }
     }
 
     fn range(&self, batch: usize) -> Range<usize> {

@@ -113,6 +113,27 @@ fn every_epoch_has_its_own_order_and_keys() {
 }
 
 #[test]
+fn repeated_samples_have_different_keys() {
+    let order = Order::Repeated {
+        times: 3,
+        full: true,
+    };
+    let epoch = read(
+        loader(5, &LoaderConfig::new(3).with_order(order))
+            .epoch(0)
+            .unwrap(),
+    );
+    assert_eq!(epoch.len(), 5);
+    for (samples, _) in epoch {
+        let [first, second, third] = samples[..] else {
+            panic!("{samples:?}")
+        };
+        assert_eq!((first.0, first.2, second.2, third.2), (third.0, 0, 1, 2));
+        assert!(first.1 != second.1 && second.1 != third.1);
+    }
+}
+
+#[test]
 fn epochs_can_be_read_at_the_same_time() {
     let loader = loader(40, &LoaderConfig::new(4).shuffled().with_workers(2));
     let alone: Vec<_> = (0..3).map(|e| read(loader.epoch(e).unwrap())).collect();
@@ -312,6 +333,10 @@ fn settings_out_of_range_are_refused() {
         LoaderConfig::new(0),
         LoaderConfig::new(1).with_workers(9999),
         LoaderConfig::new(1).with_prefetch(0),
+        LoaderConfig::new(1).with_order(Order::Repeated {
+            times: 0,
+            full: false,
+        }),
     ] {
         let built = LoaderBuilder::new(Numbers::new(3))
             .map(draw)
@@ -363,6 +388,21 @@ fn throughput_counts_what_was_handed_out() {
     read(loader.epoch(0).unwrap());
     let counts = loader.throughput();
     assert_eq!((counts.batches, counts.samples), (3, 10));
+}
+
+proptest! {
+    #[test]
+    fn slices_share_out_an_epoch(len in 1_usize..60, batch_size in 1_usize..9, cuts in (0_usize..70, 0_usize..70)) {
+        let loader = loader(len, &LoaderConfig::new(batch_size).shuffled());
+        let (first, second) = (cuts.0.min(cuts.1), cuts.0.max(cuts.1));
+        let numbers = |loader: &Loader<Seen>| -> Vec<usize> {
+            read(loader.epoch(1).unwrap()).iter().flat_map(|b| &b.0).map(|s| s.0).collect()
+        };
+        let parts = [loader.slice(0, first), loader.slice(first, second), loader.slice(second, 1000)];
+        prop_assert_eq!(parts.iter().flat_map(numbers).collect::<Vec<_>>(), numbers(&loader));
+        let nested = loader.slice(first, second).slice(1, 1000);
+        prop_assert_eq!(numbers(&nested), numbers(&loader.slice(first + 1, second)));
+    }
 }
 
 proptest! {

@@ -1,5 +1,13 @@
 //! In which order an epoch visits its samples.
 
+mod bucketed;
+mod repeated;
+mod weighted;
+
+pub use bucketed::Bucketed;
+pub use repeated::Repeated;
+pub use weighted::{Balanced, Weighted};
+
 use firecraft_key::Key;
 
 /// Decides the order of an epoch and how it is cut into batches.
