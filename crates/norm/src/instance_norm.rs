@@ -296,15 +296,14 @@ impl InstanceNorm {
     }
 
     fn track(&self, mean: Tensor<1>, variance: Tensor<1>) {
-        if self.running_mean.is_none() {
+        let running = self.running_mean.as_ref().zip(self.running_var.as_ref());
+        let Some((running_mean, running_variance)) = running else {
             return;
-        }
-        let weight = self
-            .config
-            .momentum
-            .weight(self.num_batches_tracked.increment());
-        follow(&self.running_mean, mean, |step| step * weight);
-        follow(&self.running_var, variance, |step| step * weight);
+        };
+        let batches = self.num_batches_tracked.increment();
+        let weight = self.config.momentum.weight(batches);
+        follow(running_mean, mean, |step| step * weight);
+        follow(running_variance, variance, |step| step * weight);
     }
 }
 

@@ -7,7 +7,12 @@ use firecraft_spec::{Kind, Registries, Spec, SpecError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{BatchNorm, BatchNormConfig, NormError, error::or_panic};
+use crate::{
+    BatchNorm, BatchNormConfig, BatchRenorm, BatchRenormConfig, EvoNorm, EvoNormConfig,
+    EvoNormVariant, FilterResponseNorm, FilterResponseNormConfig, GlobalResponseNorm,
+    GlobalResponseNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig,
+    LayerNorm, LayerNormConfig, NormError, RmsNorm, RmsNormConfig, error::or_panic,
+};
 
 /// The kind of the registry of normalisations; its objects are [`NormConfig`]s.
 #[derive(Debug)]
@@ -42,6 +47,24 @@ pub enum NormConfig {
     None,
     /// `batch_norm`, and `keras_batch_norm` with the defaults of keras.
     Batch(BatchNormConfig),
+    /// `batch_renorm`.
+    BatchRenorm(BatchRenormConfig),
+    /// `layer_norm` over the last axis, `layer_norm2d` over the channels on
+    /// axis 1.
+    Layer(LayerNormConfig),
+    /// `rms_norm` over the last axis, `rms_norm2d` over the channels on axis 1.
+    Rms(RmsNormConfig),
+    /// `group_norm`; at most as many groups as divide the features, see
+    /// [`NormConfig::try_init`].
+    Group(GroupNormConfig),
+    /// `instance_norm`.
+    Instance(InstanceNormConfig),
+    /// `filter_response_norm`.
+    FilterResponse(FilterResponseNormConfig),
+    /// `global_response_norm`.
+    GlobalResponse(GlobalResponseNormConfig),
+    /// `evo_norm_b0` … `evo_norm_s2`.
+    Evo(EvoNormConfig),
 }
 
 impl NormConfig {
@@ -58,18 +81,54 @@ impl NormConfig {
 
     /// The layer for `num_features` features.
     ///
+    /// A number of groups that does not divide `num_features` is replaced by
+    /// their greatest common divisor, so that one choice serves a model whose
+    /// widths differ.
+    ///
     /// # Errors
     /// [`NormError::Config`] if a field is out of its range.
     pub fn try_init(&self, num_features: usize, device: &Device) -> Result<Norm, NormError> {
-        Ok(match self {
+        let groups = |wanted| greatest_common_divisor(wanted, num_features);
+        Ok(match self.clone() {
             Self::None => Norm::None(Identity),
-            Self::Batch(config) => Norm::Batch(
-                BatchNormConfig {
-                    num_features,
-                    ..config.clone()
-                }
-                .try_init(device)?,
-            ),
+            Self::Batch(mut config) => {
+                config.num_features = num_features;
+                Norm::Batch(config.try_init(device)?)
+            }
+            Self::BatchRenorm(mut config) => {
+                config.num_features = num_features;
+                Norm::BatchRenorm(config.try_init(device)?)
+            }
+            Self::Layer(mut config) => {
+                config.normalized_shape = vec![num_features];
+                Norm::Layer(config.try_init(device)?)
+            }
+            Self::Rms(mut config) => {
+                config.normalized_shape = vec![num_features];
+                Norm::Rms(config.try_init(device)?)
+            }
+            Self::Group(mut config) => {
+                config.num_channels = num_features;
+                config.num_groups = groups(config.num_groups);
+                Norm::Group(config.try_init(device)?)
+            }
+            Self::Instance(mut config) => {
+                config.num_features = num_features;
+                Norm::Instance(config.try_init(device)?)
+            }
+            Self::FilterResponse(mut config) => {
+                config.num_features = num_features;
+                Norm::FilterResponse(config.try_init(device)?)
+            }
+            Self::GlobalResponse(mut config) => {
+                config.num_features = num_features;
+                Norm::GlobalResponse(config.try_init(device)?)
+            }
+            Self::Evo(mut config) => {
+                config.num_features = num_features;
+                config.num_groups = groups(config.num_groups);
+                Norm::Evo(config.try_init(device)?)
+            }
         })
     }
 
@@ -96,6 +155,22 @@ pub enum Norm {
     None(Identity),
     /// Batch normalisation.
     Batch(BatchNorm),
+    /// Batch renormalisation.
+    BatchRenorm(BatchRenorm),
+    /// Layer normalisation.
+    Layer(LayerNorm),
+    /// Root-mean-square normalisation.
+    Rms(RmsNorm),
+    /// Group normalisation.
+    Group(GroupNorm),
+    /// Instance normalisation.
+    Instance(InstanceNorm),
+    /// Filter response normalisation.
+    FilterResponse(FilterResponseNorm),
+    /// Global response normalisation.
+    GlobalResponse(GlobalResponseNorm),
+    /// EvoNorm.
+    Evo(EvoNorm),
 }
 
 impl Norm {
@@ -117,6 +192,14 @@ impl Norm {
         match self {
             Self::None(_) => Ok(x),
             Self::Batch(layer) => layer.try_forward(x),
+            Self::BatchRenorm(layer) => layer.try_forward(x),
+            Self::Layer(layer) => layer.try_forward(x),
+            Self::Rms(layer) => layer.try_forward(x),
+            Self::Group(layer) => layer.try_forward(x),
+            Self::Instance(layer) => layer.try_forward(x),
+            Self::FilterResponse(layer) => layer.try_forward(x),
+            Self::GlobalResponse(layer) => layer.try_forward(x),
+            Self::Evo(layer) => layer.try_forward(x),
         }
     }
 
@@ -131,9 +214,20 @@ impl Norm {
         mode: Mode,
     ) -> Result<Tensor<D>, NormError> {
         match self {
-            Self::None(_) => Ok(x),
             Self::Batch(layer) => layer.try_forward_mode(x, mode),
+            Self::BatchRenorm(layer) => layer.try_forward_mode(x, mode),
+            Self::Instance(layer) => layer.try_forward_mode(x, mode),
+            Self::Evo(layer) => layer.try_forward_mode(x, mode),
+            other => other.try_forward(x),
         }
+    }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
     }
 }
 
@@ -161,7 +255,72 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
             let defaults = BatchNormConfig::keras(1).with_axis(1);
             config(spec, &defaults, NormConfig::Batch)
         },
-    )
+    )?;
+    norms.register(
+        "batch_renorm",
+        "batch_norm corrected towards running statistics, for small batches",
+        |spec, _| config(spec, &BatchRenormConfig::new(1), NormConfig::BatchRenorm),
+    )?;
+    norms.register(
+        "layer_norm",
+        "statistics per sample and position over the last axis",
+        |spec, _| config(spec, &LayerNormConfig::new([1]), NormConfig::Layer),
+    )?;
+    norms.register(
+        "layer_norm2d",
+        "statistics per sample and position over the channels on axis 1",
+        |spec, _| {
+            let defaults = LayerNormConfig::new([1]).with_axis(1).with_epsilon(1e-6);
+            config(spec, &defaults, NormConfig::Layer)
+        },
+    )?;
+    norms.register("rms_norm", "layer_norm without the mean", |spec, _| {
+        config(spec, &RmsNormConfig::new([1]), NormConfig::Rms)
+    })?;
+    norms.register("rms_norm2d", "layer_norm2d without the mean", |spec, _| {
+        config(spec, &RmsNormConfig::new([1]).with_axis(1), NormConfig::Rms)
+    })?;
+    norms.register(
+        "group_norm",
+        "statistics per sample over groups of channels; 32 groups",
+        |spec, _| config(spec, &GroupNormConfig::new(32, 32), NormConfig::Group),
+    )?;
+    norms.register(
+        "instance_norm",
+        "statistics per sample and channel",
+        |spec, _| config(spec, &InstanceNormConfig::new(1), NormConfig::Instance),
+    )?;
+    norms.register(
+        "filter_response_norm",
+        "mean square per sample and channel, and a learned threshold",
+        |spec, _| {
+            let defaults = FilterResponseNormConfig::new(1);
+            config(spec, &defaults, NormConfig::FilterResponse)
+        },
+    )?;
+    norms.register(
+        "global_response_norm",
+        "competition of the channels of a sample (ConvNeXt V2)",
+        |spec, _| {
+            let defaults = GlobalResponseNormConfig::new(1);
+            config(spec, &defaults, NormConfig::GlobalResponse)
+        },
+    )?;
+    for (name, variant) in [
+        ("evo_norm_b0", EvoNormVariant::B0),
+        ("evo_norm_b1", EvoNormVariant::B1),
+        ("evo_norm_b2", EvoNormVariant::B2),
+        ("evo_norm_s0", EvoNormVariant::S0),
+        ("evo_norm_s1", EvoNormVariant::S1),
+        ("evo_norm_s2", EvoNormVariant::S2),
+    ] {
+        norms.register(
+            name,
+            "searched normalisation with its activation",
+            move |spec, _| config(spec, &EvoNormConfig::new(variant, 1), NormConfig::Evo),
+        )?;
+    }
+    Ok(())
 }
 
 /// The defaults with the parameters of the spec in their place.
@@ -170,7 +329,7 @@ fn config<C: Serialize + DeserializeOwned>(
     defaults: &C,
     wrap: impl FnOnce(C) -> NormConfig,
 ) -> Result<Box<NormConfig>, SpecError> {
-    const FEATURES: [&str; 2] = ["num_features", "num_channels"];
+    const FEATURES: [&str; 3] = ["num_features", "num_channels", "normalized_shape"];
     if let Some(field) = FEATURES.iter().find(|f| spec.params.contains_key(f)) {
         return Err(SpecError::field(*field, "the model sets it; leave it out"));
     }
@@ -226,11 +385,12 @@ mod tests {
         let device = Device::flex().autodiff();
         let norms = registries.get::<Norms>().unwrap();
         for name in norms.names() {
-            let layer = norms.build(&Spec::new(name)).unwrap().init(32, &device);
-            let image = Tensor::<4>::ones([2, 32, 3, 3], &device);
-            assert_eq!(layer.forward(image).dims(), [2, 32, 3, 3], "{name}");
-            let sequence = Tensor::<3>::ones([2, 32, 5], &device);
-            assert_eq!(layer.forward(sequence).dims(), [2, 32, 5], "{name}");
+            // 6 channels: no multiple of the usual 32 groups.
+            let layer = norms.build(&Spec::new(name)).unwrap().init(6, &device);
+            let image = Tensor::<4>::ones([2, 6, 6, 6], &device);
+            assert_eq!(layer.forward(image).dims(), [2, 6, 6, 6], "{name}");
+            let sequence = Tensor::<3>::ones([2, 6, 6], &device);
+            assert_eq!(layer.forward(sequence).dims(), [2, 6, 6], "{name}");
         }
     }
 }

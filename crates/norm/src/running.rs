@@ -7,11 +7,10 @@ use crate::precision::{cast, kept};
 
 /// Moves a running statistic towards that of a batch, by a part of the way.
 pub(crate) fn follow(
-    running: &Option<Buffer<1>>,
+    running: &Buffer<1>,
     batch: Tensor<1>,
     part: impl FnOnce(Tensor<1>) -> Tensor<1>,
 ) {
-    let Some(running) = running else { return };
     running.update(|old| {
         let dtype = kept(old.dtype());
         let old = cast(old, dtype);

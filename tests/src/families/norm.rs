@@ -5,6 +5,7 @@
 
 mod batch;
 mod groups;
+mod responses;
 mod support;
 
 use super::Outcome;
@@ -31,6 +32,17 @@ fn check(case: &Case) -> Result<(), Outcome> {
         ("timm", "LayerNorm" | "LayerNorm2d") => groups::timm_layer(case),
         ("timm", "RmsNorm" | "RmsNorm2d") => groups::timm_rms(case),
         ("timm", "GroupNorm" | "GroupNorm1") => groups::timm_group(case),
+        ("keras", "BatchNormalization") => batch::keras(case),
+        ("torch", "LocalResponseNorm" | "CrossMapLRN2d") => responses::torch_lrn(case),
+        ("torch", "F.normalize") => responses::torch_normalize(case),
+        ("keras", "UnitNormalization") => responses::keras_unit(case),
+        ("timm", "SimpleNorm" | "SimpleNorm2d") => responses::timm_simple(case),
+        ("timm", "FilterResponseNormAct2d" | "FilterResponseNormTlu2d") => {
+            responses::timm_filter_response(case)
+        }
+        ("timm", "GlobalResponseNorm") => responses::timm_global_response(case),
+        ("timm", name) if name.starts_with("EvoNorm2d") => responses::timm_evo(case),
+        ("timm", "LayerScale" | "LayerScale2d") => responses::timm_layer_scale(case),
         _ => Err(Outcome::Unsupported),
     }
 }

@@ -175,8 +175,13 @@ impl BatchNorm {
         if mode == Mode::Train && self.mode() != BatchNormMode::Frozen {
             return None;
         }
-        let (mean, variance) = self.running_mean.as_ref().zip(self.running_var.as_ref())?;
+        let (mean, variance) = self.statistics()?;
         Some((mean.value(), variance.value()))
+    }
+
+    /// The running mean and variance, where the layer keeps them.
+    pub(crate) fn statistics(&self) -> Option<(&Buffer<1>, &Buffer<1>)> {
+        self.running_mean.as_ref().zip(self.running_var.as_ref())
     }
 
     pub(super) fn channels<const D: usize>(&self, x: &Tensor<D>) -> Result<Channels<D>, NormError> {
@@ -217,10 +222,10 @@ impl BatchNorm {
             RunningVariance::Biased => 1.0,
         };
         let weight = config.momentum.weight(self.num_batches_tracked.increment());
-        follow(&self.running_mean, batch.mean, |step| step * weight);
-        follow(&self.running_var, batch.variance * correction, |step| {
-            step * weight
-        });
+        if let Some((mean, variance)) = self.statistics() {
+            follow(mean, batch.mean, |step| step * weight);
+            follow(variance, batch.variance * correction, |step| step * weight);
+        }
         batch.output
     }
 

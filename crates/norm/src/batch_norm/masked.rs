@@ -114,9 +114,9 @@ impl BatchNorm {
             }
             RunningVariance::Biased => count.ones_like(),
         };
-        let (running_mean, running_variance) = match (&self.running_mean, &self.running_var) {
-            (Some(mean), Some(variance)) => (mean.value(), variance.value()),
-            _ => (batch_mean.zeros_like(), batch_mean.ones_like()),
+        let (running_mean, running_variance) = match self.statistics() {
+            Some((mean, variance)) => (mean.value(), variance.value()),
+            None => (batch_mean.zeros_like(), batch_mean.ones_like()),
         };
         let running_mean = like(running_mean, &centred).reshape([1, features, 1]);
         let running_variance = like(running_variance, &centred).reshape([1, features, 1]);
@@ -137,16 +137,15 @@ impl BatchNorm {
         }
 
         let weight = self.mask_weight(&any);
-        let any = any.reshape([1]);
-        follow(&self.running_mean, batch_mean, |step| {
-            let any = cast(any.clone(), step.dtype().into());
-            step * any * weight
-        });
-        let unbiased = batch_variance * correction.reshape([1]);
-        follow(&self.running_var, unbiased, |step| {
-            let any = cast(any.clone(), step.dtype().into());
-            step * any * weight
-        });
+        let part = any.reshape([1]) * weight;
+        let part = move |step: Tensor<1>| {
+            let dtype = step.dtype().into();
+            step * cast(part.clone(), dtype)
+        };
+        if let Some((mean, variance)) = self.statistics() {
+            follow(mean, batch_mean, part.clone());
+            follow(variance, batch_variance * correction.reshape([1]), part);
+        }
         y
     }
 
