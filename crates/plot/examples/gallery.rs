@@ -57,6 +57,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "sixteen gradients",
             "Tiles, enlarged six times.",
         );
+        let mut mistakes = Vec::new();
+        for truth in 0..5_u8 {
+            let mut tile = ImageGrid::new(8, 8).scale(10).gap(0);
+            let levels: Vec<u8> = (0..64_u8).map(|p| p.wrapping_mul(truth + 3)).collect();
+            tile.push(&levels, 1)?;
+            let caption = format!(
+                "true {truth}, predicted {}\nloss {}.2",
+                9 - truth,
+                truth + 1
+            );
+            mistakes.push((tile.to_data_uri()?, caption));
+        }
+        page.section("Worst mistakes").tiles(&mistakes);
     }
     std::fs::write(folder.join("index.html"), page.to_html())?;
     let wave: Vec<f64> = (0..120).map(|i| (f64::from(i) / 9.0).sin()).collect();

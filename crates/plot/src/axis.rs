@@ -150,6 +150,8 @@ fn linear_ticks(start: f64, end: f64, count: usize, whole: bool) -> Vec<(f64, St
     };
     (0..n)
         .map(|i| (first + i as f64) * step)
+        // Rounding must not bring in a tick from outside a very short axis.
+        .filter(|v| (v - start) / (end - start) > -1e-6 && (v - end) / (end - start) < 1e-6)
         .map(|v| (v, format_tick(v, step, largest)))
         .collect()
 }
@@ -212,6 +214,15 @@ mod tests {
             labels(&[1e-5, 1e-2, 0.0, -3.0], log),
             ["1e-5", "1e-4", "0.001", "0.01"]
         );
+    }
+
+    #[test]
+    fn an_axis_shorter_than_its_step_has_no_tick() {
+        let whole = AxisOptions {
+            whole: true,
+            ..Default::default()
+        };
+        assert!(labels(&[6.3e-309, 1.9e-308], whole).is_empty());
     }
 
     #[test]

@@ -40,7 +40,7 @@ struct Interval {
 }
 
 impl BarChart {
-    /// An empty chart, 760 pixels wide; its height follows the categories.
+    /// An empty chart, 640 pixels wide; its height follows the categories.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl BarChart {
                 pad: true,
                 ..AxisOptions::default()
             },
-            width: 760.0,
+            width: 640.0,
             dots: false,
         }
     }

@@ -4,7 +4,7 @@ use crate::number::{coordinate, escape};
 use crate::palette;
 
 /// Height of small text in pixels; titles are larger.
-pub(crate) const FONT: f64 = 12.0;
+pub(crate) const FONT: f64 = 12.5;
 pub(crate) const TITLE_FONT: f64 = 15.0;
 const FAMILY: &str = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 

@@ -37,7 +37,7 @@ pub struct LineChart {
 }
 
 impl LineChart {
-    /// An empty chart of 760 × 380 pixels.
+    /// An empty chart of 640 × 350 pixels.
     #[must_use]
     pub fn new(title: impl Into<String>) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl LineChart {
                 pad: true,
                 ..AxisOptions::default()
             },
-            size: (760.0, 380.0),
+            size: (640.0, 350.0),
             series: Vec::new(),
             phases: Vec::new(),
             markers: Vec::new(),
@@ -270,7 +270,8 @@ impl LineChart {
             );
             // A phase too narrow for a few letters stays unnamed.
             if b - a >= 24.0 {
-                let label = fit_text(name, FONT, b - a - 4.0);
+                // Widths are estimated high: a few pixels more are free.
+                let label = fit_text(name, FONT, (b - a) * 1.15);
                 canvas.text(
                     ((a + b) / 2.0, frame.top - 5.0),
                     &label,

@@ -5,14 +5,16 @@ use crate::palette::dark_rules;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1f2328;--dim:#59636e;--line:#d8dee4;--bg:#ffffff;--panel:#f6f8fa;--link:#0b61c4}\
-body{margin:0 auto;max-width:1080px;padding:28px 20px 60px;background:var(--bg);color:var(--ink);\
+body{margin:0 auto;max-width:1200px;padding:28px 20px 60px;background:var(--bg);color:var(--ink);\
 font:15px/1.55 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}\
 h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:36px 0 10px;padding-bottom:5px;border-bottom:1px solid var(--line)}\
 .sub{color:var(--dim);margin:0 0 18px}p{max-width:72ch}a{color:var(--link)}\
 figure{margin:14px 0;overflow-x:auto}figcaption{color:var(--dim);font-size:13px;margin-top:4px;max-width:80ch}\
-svg{max-width:100%;height:auto}figure>svg{border:1px solid var(--line);border-radius:8px}\
+svg{max-width:100%;height:auto}figure>svg{box-sizing:border-box;border:1px solid var(--line);border-radius:8px}\
 figure>img{max-width:100%;image-rendering:pixelated;border-radius:4px}\
-.row{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}.row figure{flex:1 1 420px;margin:0}\
+.row{display:flex;flex-wrap:wrap;gap:14px;align-items:flex-start}.row figure{flex:1 1 480px;max-width:660px;margin:0}\
+.tiles{display:flex;flex-wrap:wrap;gap:16px;margin:14px 0}.tiles figure{margin:0;text-align:center}\
+.tiles figcaption{font-size:12px;line-height:1.35;white-space:pre-line}.tiles img{image-rendering:pixelated;border-radius:4px}\
 .scroll{overflow-x:auto;margin:12px 0}table{border-collapse:collapse;font-variant-numeric:tabular-nums}\
 th,td{padding:4px 12px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}\
 th{color:var(--dim);font-weight:600}th:first-child,td:first-child{text-align:left}\
@@ -91,6 +93,19 @@ impl Page {
             escape(description)
         );
         self.push(&figure(&image, caption))
+    }
+
+    /// Small pictures beside each other: `data:` URI and caption of each. The
+    /// captions also describe the pictures to those who can't see them.
+    pub fn tiles<U: AsRef<str>, C: AsRef<str>>(&mut self, tiles: &[(U, C)]) -> &mut Self {
+        let tile = |(uri, caption): &(U, C)| {
+            let (uri, caption) = (escape(uri.as_ref()), escape(caption.as_ref()));
+            format!(
+                "<figure><img src=\"{uri}\" alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>"
+            )
+        };
+        let figures: String = tiles.iter().map(tile).collect();
+        self.push(&format!("<div class=\"tiles\">{figures}</div>"))
     }
 
     /// A table; the first column is left-aligned, the others right-aligned.
@@ -189,10 +204,11 @@ mod tests {
         page.code("<g>")
             .folded_code("<h>", "<i>")
             .image("data:\"<j>", "<k>", "<l>")
+            .tiles(&[("<n>", "<o>")])
             .chart("", "<m>");
         let html = page.to_html();
         for c in [
-            "t", "s", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
+            "t", "s", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o",
         ] {
             assert!(html.contains(&format!("&lt;{c}&gt;")), "{c}");
         }
