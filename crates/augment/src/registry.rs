@@ -1,11 +1,12 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, AutoContrast, Brightness, CenterCrop, Compose, Contrast, Crop, Equalize, Erase, Gamma,
-    GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear, Normalize, Pad, PermuteChannels,
-    Perspective, Posterize, RandomCrop, RandomFlipConfig, RandomResizedCrop, RandomRotationConfig,
-    RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate, Saturation, Sharpness,
-    Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
+    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Compose, Contrast, Crop, Equalize,
+    Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear, Normalize, Pad,
+    PermuteChannels, Perspective, Posterize, RandomCrop, RandomFlipConfig, RandomResizedCrop,
+    RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate,
+    Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
+    WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -42,6 +43,11 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         registry,
         "auto_contrast",
         "stretches each channel to the whole range",
+    )?;
+    add::<BoxBlur>(
+        registry,
+        "box_blur",
+        "boxes on boxes; three are nearly a Gaussian",
     )?;
     add::<Brightness>(registry, "brightness", "multiplies all values")?;
     add::<CenterCrop>(registry, "center_crop", "cuts out the middle")?;
@@ -104,6 +110,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "vertical_flip",
         "mirrors up and down with probability p",
     )?;
+    add::<WarpAffine>(registry, "warp_affine", "reads along a given matrix")?;
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! Cases of augmentation: images and targets.
 
+mod albumentations;
 mod images;
 mod keras;
+mod kornia;
 mod targets;
+mod timm;
 mod torchvision;
 
 use super::{Outcome, failed};
@@ -18,6 +21,9 @@ pub fn run_case(file: &File, case: &Case) -> Outcome {
 fn check(file: &File, case: &Case) -> Result<(), Outcome> {
     match case.peer() {
         "keras" => keras::check(file, case),
+        "albumentations" => albumentations::check(file, case),
+        "kornia" => kornia::check(file, case),
+        "timm" => timm::check(file, case),
         "torchvision" => torchvision::check(file, case),
         _ => Err(Outcome::Unsupported),
     }

@@ -28,6 +28,10 @@ pub enum Border {
     /// and `perspective` do when a fill is given: with `m` the weight that
     /// falls inside and `s` the sum there, `s m + (1 - m) k`.
     ConstantTwice(Vec<f32>),
+    /// As [`Border::Constant`], without blending: a point more than half a
+    /// pixel outside shows the constant, any other the image with its edge
+    /// repeated. Pillow's `transform` and `rotate`, and with them timm.
+    ConstantHard(Vec<f32>),
     /// `aaaa|abcd|dddd`. Keras: nearest; torchvision: edge; OpenCV: replicate.
     Replicate,
     /// `dcba|abcd|dcba`. Keras: reflect; torchvision: symmetric; OpenCV:
@@ -66,7 +70,8 @@ impl Border {
         }
         let inside = match self {
             Self::Constant(_) | Self::ConstantTwice(_) => return None,
-            Self::Replicate => index.clamp(0, n - 1),
+            // Whether the point counts as outside is for the sampler to see.
+            Self::Replicate | Self::ConstantHard(_) => index.clamp(0, n - 1),
             Self::Wrap => index.rem_euclid(n),
             Self::Symmetric => {
                 let folded = index.rem_euclid(2 * n);
@@ -81,16 +86,27 @@ impl Border {
         Some(inside as usize)
     }
 
+    /// Whether a constant lies outside.
+    #[must_use]
+    pub const fn is_constant(&self) -> bool {
+        matches!(
+            self,
+            Self::Constant(_) | Self::ConstantTwice(_) | Self::ConstantHard(_)
+        )
+    }
+
     /// The constant of a channel; 0 where none is given.
     #[inline]
     #[must_use]
     pub fn fill(&self, channel: usize) -> f32 {
         match self {
-            Self::Constant(values) | Self::ConstantTwice(values) => values
-                .get(channel)
-                .or_else(|| values.first())
-                .copied()
-                .unwrap_or(0.0),
+            Self::Constant(values) | Self::ConstantTwice(values) | Self::ConstantHard(values) => {
+                values
+                    .get(channel)
+                    .or_else(|| values.first())
+                    .copied()
+                    .unwrap_or(0.0)
+            }
             _ => 0.0,
         }
     }

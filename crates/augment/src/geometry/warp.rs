@@ -69,7 +69,7 @@ impl Warp {
             (false, _) => self.interpolation,
             (true, _) => next.interpolation,
         };
-        let constant = matches!(self.border, Border::Constant(_));
+        let constant = self.border.is_constant();
         let border = if next.is_exact(self.size) {
             &self.border
         } else if self.is_exact(input) && self.size.area() == input.area() {

@@ -258,7 +258,27 @@ impl<T: Element> Job<'_, T> {
     fn pixel(&self, x: i64, y: i64) -> Option<usize> {
         let Size { height, width } = self.source.size();
         let border = &self.warp.border;
+        if matches!(border, Border::ConstantHard(_))
+            && !((0..width as i64).contains(&x) && (0..height as i64).contains(&y))
+        {
+            return None;
+        }
         Some(border.resolve(y, height)? * width + border.resolve(x, width)?)
+    }
+
+    /// The neighbours of a point for [`Border::ConstantHard`].
+    fn hard_taps(&self, sx: i64, sy: i64) -> [Option<usize>; 4] {
+        let Size { height, width } = self.source.size();
+        let inside = |v: i64, n: usize| (0..n as i64).contains(&whole(v + HALF));
+        if !(inside(sx, width) && inside(sy, height)) {
+            return [None; 4];
+        }
+        let (x, y) = (whole(sx), whole(sy));
+        [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| {
+            let y = (y + dy).clamp(0, height as i64 - 1) as usize;
+            let x = (x + dx).clamp(0, width as i64 - 1) as usize;
+            Some(y * width + x)
+        })
     }
 
     fn row(&self, target: &mut [T], y: usize, row: &mut Row) {
@@ -398,7 +418,11 @@ impl<T: Element> Job<'_, T> {
             return;
         }
         let (x, y) = (whole(sx), whole(sy));
-        let taps = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| self.pixel(x + dx, y + dy));
+        let taps = if matches!(border, Border::ConstantHard(_)) {
+            self.hard_taps(sx, sy)
+        } else {
+            [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| self.pixel(x + dx, y + dy))
+        };
         let (tx, ty) = (fraction(sx), fraction(sy));
         let twice = matches!(border, Border::ConstantTwice(_));
         for channel in 0..self.source.channels() {
@@ -578,6 +602,7 @@ mod tests {
         let size = Size::new(1, 4);
         for (border, expected) in [
             (Border::Constant(vec![9.0]), [9.0, 9.0, 0.0, 1.0]),
+            (Border::ConstantHard(vec![9.0]), [9.0, 9.0, 0.0, 1.0]),
             (Border::Replicate, [0.0, 0.0, 0.0, 1.0]),
             (Border::Symmetric, [1.0, 0.0, 0.0, 1.0]),
             (Border::Reflect, [2.0, 1.0, 0.0, 1.0]),
@@ -592,6 +617,23 @@ mod tests {
             let out = resample(&[0.0, 1.0, 2.0, 3.0], size, 1, Layout::Chw, &right);
             assert_eq!(out, expected);
         }
+    }
+
+    #[test]
+    fn a_hard_border_does_not_blend() {
+        let size = Size::new(1, 3);
+        let mut by = Warp {
+            matrix: Matrix::translation(-0.4, 0.0),
+            size,
+            interpolation: Interpolation::Bilinear,
+            border: Border::ConstantHard(vec![9.0]),
+        };
+        let near = resample(&[1.0, 2.0, 3.0], size, 1, Layout::Chw, &by);
+        assert_eq!(near[0], 1.0);
+        by.matrix = Matrix::translation(-0.6, 0.0);
+        let far = resample(&[1.0, 2.0, 3.0], size, 1, Layout::Chw, &by);
+        assert_eq!(far[0], 9.0);
+        assert!((far[1] - 1.4).abs() < 1e-6);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! one interpolation, and panics for `Nearest` on CubeCL.
 
 use crate::{Border, Interpolation, Matrix, Size, Warp};
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use std::collections::VecDeque;
 
 /// Applies one chain of warps per sample.
@@ -125,7 +125,7 @@ fn positions(matrices: &[Matrix], size: Size, device: &Device) -> [Tensor<3>; 2]
 
 /// The fill as `[1, channels, 1]`; `None` for borders without one.
 fn fill(border: &Border, channels: usize, dtype: DType, device: &Device) -> Option<Tensor<3>> {
-    matches!(border, Border::Constant(_) | Border::ConstantTwice(_)).then(|| {
+    border.is_constant().then(|| {
         let values: Vec<f32> = (0..channels).map(|c| border.fill(c)).collect();
         Tensor::from_data(TensorData::new(values, [1, channels, 1]), (device, dtype))
     })
@@ -154,12 +154,28 @@ impl Source<'_> {
         let ty = cast(y - top.clone(), dtype);
         let outside = match self.border {
             Border::ConstantTwice(_) => self.fill.as_ref().map(Tensor::zeros_like),
+            Border::ConstantHard(_) => None,
             _ => self.fill.clone(),
         };
+        let (rows, columns) = (self.size.height, self.size.width);
+        let cut = matches!(self.border, Border::ConstantHard(_)).then(|| {
+            inside(&(x.clone() + 0.5).floor(), columns)
+                .bool_and(inside(&(y.clone() + 0.5).floor(), rows))
+        });
         let taps = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
             .map(|(dx, dy)| self.tap(left.clone() + dx, top.clone() + dy, outside.clone()));
         let inside = taps.each_ref().map(|tap| tap.inside.clone());
         let value = lerp2(taps.map(|tap| tap.value), &tx, &ty);
+        let shape = value.dims();
+        match (cut, &self.fill) {
+            (Some(cut), Some(fill)) => {
+                return fill
+                    .clone()
+                    .expand(shape)
+                    .mask_where(cut.expand(shape), value);
+            }
+            _ => {}
+        }
         match (self.border, &self.fill, inside) {
             (Border::ConstantTwice(_), Some(fill), [Some(a), Some(b), Some(c), Some(d)]) => {
                 let inside = lerp2([a, b, c, d], &tx, &ty);
@@ -175,13 +191,9 @@ impl Source<'_> {
         let dtype = self.planes.dtype();
         let [batch, channels, _] = self.planes.dims();
         let Size { height, width } = self.size;
-        let inside = outside.is_some().then(|| {
-            let within = |axis: &Tensor<3>, n: usize| {
-                let low = axis.clone().greater_equal_elem(0.0);
-                low.bool_and(axis.clone().lower_elem(n as f32))
-            };
-            within(&x, width).bool_and(within(&y, height))
-        });
+        let inside = outside
+            .is_some()
+            .then(|| inside(&x, width).bool_and(inside(&y, height)));
         let x = fold(x, width, self.border);
         let y = fold(y, height, self.border);
         let index: Tensor<3, Int> = y.int() * width as i64 + x.int();
@@ -207,6 +219,12 @@ impl Source<'_> {
     }
 }
 
+/// Whether whole positions are in `0..n`.
+fn inside(axis: &Tensor<3>, n: usize) -> Tensor<3, Bool> {
+    let low = axis.clone().greater_equal_elem(0.0);
+    low.bool_and(axis.clone().lower_elem(n as f32))
+}
+
 /// Whole positions folded into `0..n`; those under a fill are clamped.
 fn fold(axis: Tensor<3>, n: usize, border: &Border) -> Tensor<3> {
     let last = n as f32 - 1.0;
@@ -216,7 +234,10 @@ fn fold(axis: Tensor<3>, n: usize, border: &Border) -> Tensor<3> {
         axis - times * n
     };
     let folded = match border {
-        Border::Constant(_) | Border::ConstantTwice(_) | Border::Replicate => axis,
+        Border::Constant(_)
+        | Border::ConstantTwice(_)
+        | Border::ConstantHard(_)
+        | Border::Replicate => axis,
         Border::Wrap => remainder(axis, n as f32),
         Border::Symmetric => {
             let period = 2.0 * n as f32;
@@ -257,6 +278,7 @@ mod tests {
         prop_oneof![
             Just(Border::Constant(vec![0.25, 0.5])),
             Just(Border::ConstantTwice(vec![0.25])),
+            Just(Border::ConstantHard(vec![0.5])),
             Just(Border::Replicate),
             Just(Border::Symmetric),
             Just(Border::Reflect),

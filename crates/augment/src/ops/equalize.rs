@@ -5,13 +5,26 @@ use crate::kernel::Element;
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
+/// Whose arithmetic [`Equalize`] follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EqualizeMethod {
+    /// Pillow's; torchvision, kornia and timm have the same.
+    #[default]
+    Pillow,
+    /// OpenCV's; Keras and albumentations have the same.
+    OpenCv,
+}
+
 /// Spreads the values of each channel so that every level is about equally
-/// frequent: Pillow's and torchvision's `equalize`, in their integer
-/// arithmetic. Images of numbers go through bytes.
+/// frequent. Images of numbers go through bytes.
 ///
-/// With the histogram `h`, the step `s = (n - h(last)) / 255` over all levels
-/// but the highest one in use, and `c` the number of values below `v`, the
-/// level `v` becomes `(s / 2 + c) / s`; a channel with `s = 0` stays.
+/// With `c(v)` values below `v`, `n` in all, of which `h` have the lowest and
+/// `l` the highest level in use:
+/// - Pillow: `(s / 2 + c(v)) / s` in integers, where `s = (n - l) / 255`; a
+///   channel with `s = 0` stays.
+/// - OpenCV: `255 (c(v + 1) - h) / (n - h)`, rounded; a channel of one level
+///   stays.
 ///
 /// ```
 /// use firecraft_augment::{Equalize, Image, Plan, Sample, Size};
@@ -23,14 +36,26 @@ use serde::{Deserialize, Serialize};
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Equalize {}
+#[serde(deny_unknown_fields, default)]
+pub struct Equalize {
+    /// Whose arithmetic.
+    pub method: EqualizeMethod,
+}
 
 impl Equalize {
-    /// Equalises every channel by itself.
+    /// Equalises every channel by itself, as Pillow does.
     #[must_use]
     pub const fn new() -> Self {
-        Self {}
+        Self {
+            method: EqualizeMethod::Pillow,
+        }
+    }
+
+    /// Sets whose arithmetic.
+    #[must_use]
+    pub const fn with_method(mut self, method: EqualizeMethod) -> Self {
+        self.method = method;
+        self
     }
 
     #[expect(clippy::unused_self)]
@@ -43,14 +68,14 @@ impl Apply for Equalize {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         let channels = sample.image.channels();
         match sample.image.values_mut() {
-            Values::U8(data) => run(data, channels),
+            Values::U8(data) => run(data, channels, self.method),
             Values::F32(data) => {
                 // torchvision's way to bytes and back.
                 let mut bytes: Vec<u8> = data
                     .iter()
                     .map(|v| u8::from_f32_truncated(v * (256.0 - 1e-3)))
                     .collect();
-                run(&mut bytes, channels);
+                run(&mut bytes, channels, self.method);
                 for (value, byte) in data.iter_mut().zip(bytes) {
                     *value = f32::from(byte) / 255.0;
                 }
@@ -60,20 +85,23 @@ impl Apply for Equalize {
     }
 }
 
-fn run(data: &mut [u8], channels: usize) {
+fn run(data: &mut [u8], channels: usize, method: EqualizeMethod) {
     for c in 0..channels {
         let mut counts = [0_usize; 256];
         for &value in data.iter().skip(c).step_by(channels) {
             counts[usize::from(value)] += 1;
         }
-        let table = table(&counts);
+        let table = match method {
+            EqualizeMethod::Pillow => pillow(&counts),
+            EqualizeMethod::OpenCv => open_cv(&counts),
+        };
         for value in data.iter_mut().skip(c).step_by(channels) {
             *value = table[usize::from(*value)];
         }
     }
 }
 
-fn table(counts: &[usize; 256]) -> [u8; 256] {
+fn pillow(counts: &[usize; 256]) -> [u8; 256] {
     let total: usize = counts.iter().sum();
     let last = counts.iter().rev().find(|&&n| n > 0).copied().unwrap_or(0);
     let step = (total - last) / 255;
@@ -88,30 +116,49 @@ fn table(counts: &[usize; 256]) -> [u8; 256] {
     })
 }
 
+fn open_cv(counts: &[usize; 256]) -> [u8; 256] {
+    let total: usize = counts.iter().sum();
+    let lowest = counts.iter().find(|&&n| n > 0).copied().unwrap_or(0);
+    if total == lowest {
+        return std::array::from_fn(|v| v as u8);
+    }
+    let scale = 255.0 / (total - lowest) as f64;
+    let mut up_to = 0;
+    counts.map(|n| {
+        up_to += n;
+        u8::from_f32((up_to.saturating_sub(lowest) as f64 * scale) as f32)
+    })
+}
+
 fixed_step!(Equalize, "equalize");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BOTH: [EqualizeMethod; 2] = [EqualizeMethod::Pillow, EqualizeMethod::OpenCv];
+
     #[test]
-    fn one_level_and_few_values_stay() {
-        let mut one = vec![7; 300];
-        run(&mut one, 1);
-        assert_eq!(one, [7; 300]);
-        let mut few = vec![1, 2, 3];
-        run(&mut few, 3);
-        assert_eq!(few, [1, 2, 3]);
+    fn one_level_stays() {
+        for method in BOTH {
+            let mut one = vec![7; 300];
+            run(&mut one, 1, method);
+            assert_eq!(one, [7; 300]);
+            run(&mut [], 3, method);
+        }
     }
 
     #[test]
-    fn levels_stay_in_order() {
-        let mut data: Vec<u8> = (0..2000_u32).map(|i| (i * i % 91) as u8).collect();
-        let before = data.clone();
-        run(&mut data, 1);
-        for (a, x) in before.iter().zip(&data) {
-            for (b, y) in before.iter().zip(&data).take(50) {
-                assert!(a > b || x <= y);
+    fn levels_stay_in_order_and_reach_white() {
+        for method in BOTH {
+            let mut data: Vec<u8> = (0..2000_u32).map(|i| (i * i % 91) as u8).collect();
+            let before = data.clone();
+            run(&mut data, 1, method);
+            assert!(data.iter().any(|&v| v > 250));
+            for (a, x) in before.iter().zip(&data) {
+                for (b, y) in before.iter().zip(&data).take(50) {
+                    assert!(a > b || x <= y);
+                }
             }
         }
     }

@@ -5,8 +5,18 @@ use super::pointwise::{Pointwise, pointwise_step};
 use crate::AugmentError;
 use serde::{Deserialize, Serialize};
 
-/// Keeps the `bits` highest bits of every value: torchvision's and Pillow's
-/// `posterize`. Numbers get `2^bits` levels, each rounded down.
+/// What [`Posterize`] makes of numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PosterizeNumbers {
+    /// `2^bits` levels from 0 on, `2^-bits` apart: torchvision.
+    #[default]
+    Levels,
+    /// What becomes of the byte `255 x`, cut off, over 255: Keras, kornia.
+    ViaBytes,
+}
+
+/// Keeps the `bits` highest bits of every value: every peer's `posterize`.
 ///
 /// ```
 /// use firecraft_augment::{Image, Plan, Posterize, Sample, Size};
@@ -20,13 +30,26 @@ use serde::{Deserialize, Serialize};
 pub struct Posterize {
     /// Bits that are kept, in `0..=8`; 0 is black.
     pub bits: u8,
+    /// What becomes of numbers.
+    #[serde(default)]
+    pub numbers: PosterizeNumbers,
 }
 
 impl Posterize {
     /// Keeps that many bits.
     #[must_use]
     pub const fn new(bits: u8) -> Self {
-        Self { bits }
+        Self {
+            bits,
+            numbers: PosterizeNumbers::Levels,
+        }
+    }
+
+    /// Sets what becomes of numbers.
+    #[must_use]
+    pub const fn with_numbers(mut self, numbers: PosterizeNumbers) -> Self {
+        self.numbers = numbers;
+        self
     }
 
     fn check(&self) -> Result<(), AugmentError> {
@@ -51,6 +74,9 @@ impl Pointwise for Posterize {
     }
 
     fn number(&self, value: f32) -> f32 {
+        if self.numbers == PosterizeNumbers::ViaBytes {
+            return f32::from(self.byte((value * 255.0) as u8)) / 255.0;
+        }
         let levels = (1_u32 << self.bits.min(8)) as f32;
         (value * levels).floor().clamp(0.0, levels - 1.0) / levels
     }
@@ -69,5 +95,7 @@ mod tests {
         assert!((0..=255).all(|v| Posterize::new(0).byte(v) == 0));
         assert!(Posterize::new(9).check().is_err());
         assert_eq!(Posterize::new(1).number(1.0), 0.5);
+        let bytes = Posterize::new(1).with_numbers(PosterizeNumbers::ViaBytes);
+        assert_eq!(bytes.number(1.0), 128.0 / 255.0);
     }
 }

@@ -5,11 +5,22 @@ use crate::kernel::Element;
 use crate::{Apply, AugmentError, Sample, Size, Values};
 use serde::{Deserialize, Serialize};
 
+/// What [`Sharpness`] does at the edge of the image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharpnessEdge {
+    /// The outermost pixels stay: torchvision, Pillow, kornia.
+    #[default]
+    Keep,
+    /// They are softened with black from outside: Keras.
+    Black,
+}
+
 /// Blends with a softened image: `soft + factor * (x - soft)`, clipped.
 /// torchvision's `adjust_sharpness`, Pillow's `Sharpness`.
 ///
-/// The filter is `[[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13`; the pixels at the
-/// edge, and images of less than 3 rows or columns, stay as they are.
+/// The filter is `[[1, 1, 1], [1, 5, 1], [1, 1, 1]] / 13`. Keras' factor `f`
+/// is `2 f` here.
 ///
 /// ```
 /// use firecraft_augment::{Image, Plan, Sample, Sharpness, Size};
@@ -24,13 +35,26 @@ use serde::{Deserialize, Serialize};
 pub struct Sharpness {
     /// 0 is soft, 1 changes nothing, more sharpens; not negative.
     pub factor: f32,
+    /// What happens at the edge.
+    #[serde(default)]
+    pub edge: SharpnessEdge,
 }
 
 impl Sharpness {
     /// Scales the distance to the softened image.
     #[must_use]
     pub const fn new(factor: f32) -> Self {
-        Self { factor }
+        Self {
+            factor,
+            edge: SharpnessEdge::Keep,
+        }
+    }
+
+    /// Sets what happens at the edge.
+    #[must_use]
+    pub const fn with_edge(mut self, edge: SharpnessEdge) -> Self {
+        self.edge = edge;
+        self
     }
 
     fn check(&self) -> Result<(), AugmentError> {
@@ -38,30 +62,33 @@ impl Sharpness {
     }
 
     fn run<T: Element>(&self, data: &mut Vec<T>, size: Size, channels: usize) {
-        if size.height < 3 || size.width < 3 {
-            return;
-        }
         let line = size.width * channels;
         let mut out = data.clone();
-        for y in 1..size.height - 1 {
-            let rows = [y - 1, y, y + 1].map(|y| &data[y * line..(y + 1) * line]);
+        let margin = usize::from(self.edge == SharpnessEdge::Keep);
+        for y in margin..size.height.saturating_sub(margin) {
+            let row = |y: usize| data.get(y.wrapping_mul(line)..)?.get(..line);
+            let rows = [y.checked_sub(1).and_then(row), row(y), row(y + 1)];
             let target = &mut out[y * line..(y + 1) * line];
-            for i in channels..line - channels {
-                let sum: f32 = rows
-                    .iter()
-                    .map(|row| {
-                        row[i - channels].to_f32() + row[i].to_f32() + row[i + channels].to_f32()
-                    })
-                    .sum();
-                let centre = rows[1][i].to_f32();
-                let soft = (sum + 4.0 * centre) / 13.0;
-                let soft = if T::IS_INTEGER {
-                    (soft + 0.5).floor()
-                } else {
-                    soft
-                };
-                let value = centre + (1.0 - self.factor) * (soft - centre);
-                target[i] = T::from_f32_truncated(value.clamp(0.0, T::MAX));
+            for x in margin..size.width.saturating_sub(margin) {
+                for i in x * channels..(x + 1) * channels {
+                    let at = |row: &[T], i: Option<usize>| {
+                        i.and_then(|i| row.get(i)).map_or(0.0, |v| v.to_f32())
+                    };
+                    let three = |row: &[T]| {
+                        let left = at(row, i.checked_sub(channels));
+                        left + at(row, Some(i)) + at(row, Some(i + channels))
+                    };
+                    let sum: f32 = rows.iter().flatten().map(|row| three(row)).sum();
+                    let centre = data[y * line + i].to_f32();
+                    let soft = (sum + 4.0 * centre) / 13.0;
+                    let soft = if T::IS_INTEGER {
+                        (soft + 0.5).floor()
+                    } else {
+                        soft
+                    };
+                    let value = centre + (1.0 - self.factor) * (soft - centre);
+                    target[i] = T::from_f32_truncated(value.clamp(0.0, T::MAX));
+                }
             }
         }
         *data = out;
@@ -96,6 +123,10 @@ mod tests {
             let edge = i / 5 % 4 == 0 || i % 5 % 4 == 0;
             assert_eq!(soft[i] == data[i], edge, "{i}");
         }
+        let mut black = vec![1.0_f32; 25];
+        let blur = Sharpness::new(0.0).with_edge(SharpnessEdge::Black);
+        blur.run(&mut black, Size::new(5, 5), 1);
+        assert!((black[0] - 8.0 / 13.0).abs() < 1e-6 && (black[12] - 1.0).abs() < 1e-6);
         let mut small = vec![1_u8, 2];
         Sharpness::new(0.0).run(&mut small, Size::new(1, 2), 1);
         assert_eq!(small, [1, 2]);

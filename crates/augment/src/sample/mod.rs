@@ -87,7 +87,7 @@ impl Sample {
             let labels = Warp {
                 interpolation: Interpolation::Nearest,
                 border: match &warp.border {
-                    Border::Constant(_) | Border::ConstantTwice(_) => {
+                    constant if constant.is_constant() => {
                         Border::Constant(vec![f32::from(self.mask_fill)])
                     }
                     other => other.clone(),
