@@ -83,3 +83,8 @@ pub use sampler::{Balanced, Bucketed, Repeated, Sampler, Sequential, Shuffled, W
 pub use split::stratified_split;
 pub use subset::{Labelled, Subset, validation_split};
 pub use tensor::BatchTensors;
+
+/// The code of the guide, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/data.md")]
+struct Guide;

@@ -29,7 +29,7 @@ impl Cursor {
     pub(super) fn new(
         config: &LoaderConfig,
         samples: usize,
-        fingerprint: String,
+        fingerprint: &str,
         epoch: u64,
         batch: usize,
     ) -> Self {
@@ -39,7 +39,7 @@ impl Cursor {
             batch: batch as u64,
             samples: samples as u64,
             batch_size: config.batch_size() as u64,
-            fingerprint,
+            fingerprint: fingerprint.to_owned(),
         }
     }
 

@@ -77,7 +77,7 @@ impl<B: Send + 'static> Loader<B> {
         let first = cursor.check(
             &self.shared.config,
             self.samples(),
-            &self.fingerprint(&plan),
+            self.fingerprint(&plan),
             plan.batches(),
         )?;
         Ok(Epoch::start(self, plan, first))
@@ -165,7 +165,7 @@ impl<B: Send + 'static> Loader<B> {
         }))
     }
 
-    fn fingerprint(&self, plan: &EpochPlan) -> String {
+    fn fingerprint<'a>(&self, plan: &'a EpochPlan) -> &'a str {
         plan.fingerprint(self.shared.key, |index| self.shared.pipeline.id(index))
     }
 }

@@ -4,6 +4,7 @@ use super::LoaderConfig;
 use crate::{DataError, Sampler};
 use firecraft_key::Key;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The n-th visit of a sample.
 #[derive(Clone, Copy)]
@@ -18,6 +19,8 @@ pub(super) struct EpochPlan {
     draws: Vec<Draw>,
     /// Where each batch ends in `draws`.
     ends: Vec<usize>,
+    /// Digest of the whole plan, once it was asked for.
+    fingerprint: OnceLock<String>,
 }
 
 impl EpochPlan {
@@ -41,6 +44,7 @@ impl EpochPlan {
             epoch,
             draws: Vec::new(),
             ends: Vec::with_capacity(batches.len()),
+            fingerprint: OnceLock::new(),
         };
         for batch in batches.iter().filter(|batch| !batch.is_empty()) {
             for &index in batch {
@@ -79,6 +83,7 @@ impl EpochPlan {
             epoch: self.epoch,
             draws,
             ends,
+            fingerprint: OnceLock::new(),
         }
     }
 
@@ -105,14 +110,16 @@ impl EpochPlan {
     }
 
     /// A digest of key, samples, their order and the batches.
-    pub(super) fn fingerprint(&self, key: Key, id: impl Fn(usize) -> u64) -> String {
-        let mut digest = key.named("fingerprint").fold(self.epoch);
-        for draw in &self.draws {
-            digest = digest.fold(id(draw.index as usize));
-        }
-        for &end in &self.ends {
-            digest = digest.fold(end as u64);
-        }
-        format!("{:016x}", digest.words()[0])
+    pub(super) fn fingerprint(&self, key: Key, id: impl Fn(usize) -> u64) -> &str {
+        self.fingerprint.get_or_init(|| {
+            let mut digest = key.named("fingerprint").fold(self.epoch);
+            for draw in &self.draws {
+                digest = digest.fold(id(draw.index as usize));
+            }
+            for &end in &self.ends {
+                digest = digest.fold(end as u64);
+            }
+            format!("{:016x}", digest.words()[0])
+        })
     }
 }
