@@ -4,6 +4,33 @@
 //! What lives here: one name for every crate of the toolkit, the feature flags
 //! that pick a backend, the [`prelude`], and [`registries`], filled with every
 //! built-in. What must not: any technique; each has its own crate.
+//!
+//! ```
+//! use firecraft::prelude::*;
+//! use firecraft::schedule::Schedulers;
+//!
+//! let registries = firecraft::registries()?;
+//! let spec = Spec::new("cosine").with("start", 0.1).with("length", 100.0);
+//! let mut cosine = registries.build::<Schedulers>(&spec)?;
+//! let mut rate = [0.0];
+//! cosine.step(&StepContext::at(50), &mut rate);
+//! assert!((rate[0] - 0.05).abs() < 1e-12);
+//! # Ok::<(), firecraft::spec::SpecError>(())
+//! ```
+//!
+//! # Features
+//!
+//! A backend is a feature, and one binary may hold several:
+//!
+//! | feature | backend |
+//! |---|---|
+//! | `flex` (default) | CPU, pure Rust |
+//! | `ndarray` | CPU, through ndarray |
+//! | `wgpu`, `vulkan`, `metal`, `webgpu` | GPU, through wgpu |
+//! | `cuda`, `rocm` | NVIDIA and AMD GPUs |
+//! | `fusion`, `autotune` | kernels that are fused, or chosen by measurement, on GPUs |
+//!
+//! [`core_tensor::device`] opens the one that is asked for by name.
 
 pub use firecraft_augment as augment;
 pub use firecraft_core_tensor as core_tensor;
@@ -15,3 +42,20 @@ pub use firecraft_plot as plot;
 pub use firecraft_schedule as schedule;
 pub use firecraft_spec as spec;
 pub use firecraft_trainer as trainer;
+
+pub mod prelude;
+
+use firecraft_spec::{Registries, SpecError};
+
+/// A registry for each kind of object, filled with every built-in. The caller
+/// owns it and may add its own types before a recipe is built from it.
+///
+/// # Errors
+/// [`SpecError::Duplicate`] if two crates gave one name to two types of a kind.
+pub fn registries() -> Result<Registries, SpecError> {
+    let mut registries = Registries::new();
+    augment::register(&mut registries)?;
+    norm::register(&mut registries)?;
+    schedule::register(&mut registries)?;
+    Ok(registries)
+}

@@ -37,7 +37,7 @@ pub enum Clip {
     /// Adaptive clipping (Brock et al. 2021): scales the gradient of a unit so
     /// that `‖g‖ ≤ factor · max(‖w‖, epsilon)`. A unit is a row of a
     /// convolution weight or a column of burn's `[in, out]` linear weight;
-    /// vectors are one unit per element.
+    /// a vector is one unit.
     Adaptive {
         /// λ, above 0; 0.01 in timm.
         factor: f64,
@@ -158,8 +158,8 @@ impl Rule {
 /// Norm of each unit, with the reduced dimensions kept as 1.
 fn unit_norm<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     let reduced: Vec<usize> = match D {
-        0 | 1 => return tensor.abs(),
-        2 => vec![0],
+        0 => return tensor.abs(),
+        1 | 2 => vec![0],
         _ => (1..D).collect(),
     };
     reduced

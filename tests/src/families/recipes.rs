@@ -1,4 +1,9 @@
-//! Cases of losses, mixing, averaging, clipping, penalties.
+//! Cases of losses, mixing, averaging, clipping and penalties.
+//!
+//! One file per kind; this one finds the file by peer and name.
+
+mod clip;
+mod loss;
 
 use super::Outcome;
 use crate::golden::{Case, File};
@@ -11,6 +16,16 @@ pub fn run_case(_file: &File, case: &Case) -> Outcome {
 // One arm per peer and name; what the arms do not know is unsupported.
 fn check(case: &Case) -> Result<(), Outcome> {
     match (case.peer(), case.name()) {
+        ("torch", "cross_entropy") => loss::torch(case),
+        ("torch", "cross_entropy(prob targets)") => loss::torch_soft(case),
+        ("timm", "LabelSmoothingCrossEntropy") => loss::timm(case),
+        ("timm", "SoftTargetCrossEntropy") => loss::timm_soft(case),
+        ("keras", "CategoricalCrossentropy") => loss::keras(case),
+        ("keras", "SparseCategoricalCrossentropy") => loss::keras_sparse(case),
+        ("torch", "clip_grad_norm_") => clip::torch_norm(case),
+        ("torch", "clip_grad_value_") => clip::torch_value(case),
+        ("timm", "adaptive_clip_grad") => clip::timm_adaptive(case),
+        ("keras", name) if case.has("clipped") && name.starts_with("SGD") => clip::keras(case),
         _ => Err(Outcome::Unsupported),
     }
 }
