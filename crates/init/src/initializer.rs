@@ -2,6 +2,7 @@
 
 use crate::{Fans, InitError, Layout};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use std::fmt::Debug;
 
 /// The parameter that is to be filled: its shape and what its axes mean.
@@ -72,9 +73,6 @@ impl Target {
 ///     fn name(&self) -> &str {
 ///         "ramp"
 ///     }
-///     fn check(&self, _: &Target) -> Result<(), InitError> {
-///         Ok(())
-///     }
 ///     fn fill(&self, _: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {
 ///         out.iter_mut().enumerate().for_each(|(i, x)| *x = i as f32);
 ///         Ok(())
@@ -89,11 +87,22 @@ pub trait Initializer: Debug + Send + Sync {
     /// The name it is registered under.
     fn name(&self) -> &str;
 
+    /// Whether the settings are in range, before any target is known.
+    ///
+    /// # Errors
+    /// [`InitError::Setting`] for the first that isn't.
+    fn validate(&self) -> Result<(), InitError> {
+        Ok(())
+    }
+
     /// Whether it can fill this target; the error says why not.
     ///
     /// # Errors
     /// What [`fill`](Self::fill) would return, without drawing anything.
-    fn check(&self, target: &Target) -> Result<(), InitError>;
+    fn check(&self, target: &Target) -> Result<(), InitError> {
+        let _ = target;
+        self.validate()
+    }
 
     /// Writes the values, row-major.
     ///
@@ -107,6 +116,15 @@ pub trait Initializer: Debug + Send + Sync {
     fn moments(&self, target: &Target) -> Option<(f64, f64)> {
         let _ = target;
         None
+    }
+
+    /// The description from which a registry builds the same initialiser.
+    ///
+    /// # Errors
+    /// If it can't be written down, which is so unless an implementation says
+    /// otherwise.
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Err(SpecError::invalid("this initialiser has no description").of_type(self.name()))
     }
 
     /// The values, in a new vector.
@@ -124,8 +142,14 @@ impl<I: Initializer + ?Sized> Initializer for std::sync::Arc<I> {
     fn name(&self) -> &str {
         (**self).name()
     }
+    fn validate(&self) -> Result<(), InitError> {
+        (**self).validate()
+    }
     fn check(&self, target: &Target) -> Result<(), InitError> {
         (**self).check(target)
+    }
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        (**self).to_spec()
     }
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {
         (**self).fill(target, out, key)
@@ -139,8 +163,14 @@ impl<I: Initializer + ?Sized> Initializer for Box<I> {
     fn name(&self) -> &str {
         (**self).name()
     }
+    fn validate(&self) -> Result<(), InitError> {
+        (**self).validate()
+    }
     fn check(&self, target: &Target) -> Result<(), InitError> {
         (**self).check(target)
+    }
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        (**self).to_spec()
     }
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {
         (**self).fill(target, out, key)

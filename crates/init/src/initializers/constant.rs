@@ -4,6 +4,7 @@ use crate::error::finite;
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Target};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// Fills with one value: biases with 0, scales with 1.
@@ -40,8 +41,12 @@ impl Initializer for Constant {
         "constant"
     }
 
-    fn check(&self, _: &Target) -> Result<(), InitError> {
+    fn validate(&self) -> Result<(), InitError> {
         finite("constant", "value", self.value).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("constant", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {

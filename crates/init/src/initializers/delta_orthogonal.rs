@@ -6,6 +6,7 @@ use crate::initializer::same_length;
 use crate::kernel::Kernel;
 use crate::{InitError, Initializer, Layout, Target};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// A convolution that is zero but for its centre tap `(k − 1) / 2`, which maps
@@ -71,8 +72,16 @@ impl Initializer for DeltaOrthogonal {
         "delta_orthogonal"
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        finite("delta_orthogonal", "gain", self.gain).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
         self.kernel(target).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("delta_orthogonal", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

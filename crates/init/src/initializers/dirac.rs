@@ -5,6 +5,7 @@ use crate::initializer::same_length;
 use crate::kernel::Kernel;
 use crate::{InitError, Initializer, Target};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// A kernel with `gain` at its centre tap `k / 2` where input and output
@@ -66,8 +67,16 @@ impl Initializer for Dirac {
         "dirac"
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        finite("dirac", "gain", self.gain).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
         self.kernel(target).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("dirac", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {

@@ -4,6 +4,7 @@ use crate::error::positive;
 use crate::initializer::same_length;
 use crate::{FanMode, Fans, InitError, Initializer, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// `U(−scale/√fan, scale/√fan)`, for weights and, unlike
@@ -64,8 +65,16 @@ impl Initializer for FanUniform {
         "fan_uniform"
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        positive("fan_uniform", "scale", self.scale).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
         self.bound(target).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("fan_uniform", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

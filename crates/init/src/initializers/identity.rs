@@ -4,6 +4,7 @@ use crate::error::finite;
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Target};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// `gain` on the diagonal of a matrix of any shape, 0 elsewhere: a linear layer
@@ -43,12 +44,20 @@ impl Initializer for Identity {
         "identity"
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        finite("identity", "gain", self.gain).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
-        finite("identity", "gain", self.gain)?;
+        self.validate()?;
         match target.shape.len() {
             2 => Ok(()),
             _ => Err(InitError::shape("identity", "a matrix", &target.shape)),
         }
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("identity", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {

@@ -1,5 +1,6 @@
 //! The initialisers, one file each.
 
+mod class_prior;
 mod constant;
 mod delta_orthogonal;
 mod dirac;
@@ -7,12 +8,14 @@ mod fan_uniform;
 mod identity;
 mod normal;
 mod orthogonal;
+mod scaled;
 mod sparse;
 mod stft;
 mod truncated_normal;
 mod uniform;
 mod variance_scaling;
 
+pub use class_prior::{ClassPrior, Link};
 pub use constant::Constant;
 pub use delta_orthogonal::DeltaOrthogonal;
 pub use dirac::Dirac;
@@ -20,6 +23,7 @@ pub use fan_uniform::FanUniform;
 pub use identity::Identity;
 pub use normal::Normal;
 pub use orthogonal::{MatrixView, Orthogonal};
+pub use scaled::Scaled;
 pub use sparse::Sparse;
 pub use stft::{Scaling, Side, Stft, Window};
 pub use truncated_normal::{Bounds, TruncatedNormal};

@@ -4,6 +4,7 @@ use crate::error::{finite, non_negative};
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// `N(mean, std²)`, whatever the fans.
@@ -44,9 +45,13 @@ impl Initializer for Normal {
         "normal"
     }
 
-    fn check(&self, _: &Target) -> Result<(), InitError> {
+    fn validate(&self) -> Result<(), InitError> {
         finite("normal", "mean", self.mean)?;
         non_negative("normal", "std", self.std).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("normal", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

@@ -6,6 +6,7 @@ use crate::kernel::Kernel;
 use crate::qr::orthogonal_factor;
 use crate::{InitError, Initializer, Layout, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// How a weight is read as a matrix.
@@ -143,8 +144,16 @@ impl Initializer for Orthogonal {
         "orthogonal"
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        finite("orthogonal", "gain", self.gain).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
         self.kernel(target).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("orthogonal", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

@@ -4,6 +4,7 @@ use crate::error::non_negative;
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Layout, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// `N(0, std²)` with a fixed number of zeros per input: of the weights that
@@ -65,7 +66,7 @@ impl Initializer for Sparse {
         "sparse"
     }
 
-    fn check(&self, target: &Target) -> Result<(), InitError> {
+    fn validate(&self) -> Result<(), InitError> {
         non_negative("sparse", "std", self.std)?;
         if !(0.0..=1.0).contains(&self.sparsity) {
             return Err(InitError::setting(
@@ -75,10 +76,19 @@ impl Initializer for Sparse {
                 "a number in 0..=1",
             ));
         }
+        Ok(())
+    }
+
+    fn check(&self, target: &Target) -> Result<(), InitError> {
+        self.validate()?;
         match target.shape.len() {
             2 => Ok(()),
             _ => Err(InitError::shape("sparse", "a matrix", &target.shape)),
         }
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("sparse", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

@@ -4,6 +4,7 @@ use crate::initializer::same_length;
 use crate::kernel::Kernel;
 use crate::{InitError, Initializer, Target};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
@@ -134,6 +135,10 @@ impl Initializer for Stft {
 
     fn check(&self, target: &Target) -> Result<(), InitError> {
         Self::kernel(target).map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("stft", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {

@@ -4,6 +4,7 @@ use crate::fill::Truncated;
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// The unit of the bounds of a [`TruncatedNormal`].
@@ -90,8 +91,12 @@ impl Initializer for TruncatedNormal {
         "truncated_normal"
     }
 
-    fn check(&self, _: &Target) -> Result<(), InitError> {
+    fn validate(&self) -> Result<(), InitError> {
         self.distribution().map(drop)
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("truncated_normal", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

@@ -4,6 +4,7 @@ use crate::error::finite;
 use crate::initializer::same_length;
 use crate::{InitError, Initializer, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// Uniform on `[low, high]`, whatever the fans.
@@ -44,7 +45,7 @@ impl Initializer for Uniform {
         "uniform"
     }
 
-    fn check(&self, _: &Target) -> Result<(), InitError> {
+    fn validate(&self) -> Result<(), InitError> {
         finite("uniform", "low", self.low)?;
         finite("uniform", "high", self.high)?;
         finite("uniform", "high - low", self.high - self.low)?;
@@ -53,6 +54,10 @@ impl Initializer for Uniform {
             return Err(InitError::setting("uniform", "high", self.high, expected));
         }
         Ok(())
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("uniform", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

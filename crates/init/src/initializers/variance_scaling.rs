@@ -5,6 +5,7 @@ use crate::fill::Truncated;
 use crate::initializer::same_length;
 use crate::{Activation, FanMode, FanSource, Fans, InitError, Initializer, Target, fill};
 use firecraft_key::Key;
+use firecraft_spec::{Spec, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// The shape of a random distribution whose variance is given.
@@ -204,12 +205,20 @@ impl Initializer for VarianceScaling {
         }
     }
 
+    fn validate(&self) -> Result<(), InitError> {
+        non_negative("variance_scaling", "scale", self.scale).map(drop)
+    }
+
     fn check(&self, target: &Target) -> Result<(), InitError> {
         let std = self.std(target)?;
         if self.distribution == Distribution::TruncatedNormal {
             Self::truncated(std)?;
         }
         Ok(())
+    }
+
+    fn to_spec(&self) -> Result<Spec, SpecError> {
+        Spec::from_config("variance_scaling", self)
     }
 
     fn fill(&self, target: &Target, out: &mut [f32], key: Key) -> Result<(), InitError> {

@@ -1,7 +1,9 @@
 //! `timm.layers.weight_init` and timm's vision-transformer presets.
 
+use crate::plan::{InitPlan, Role, Select};
 use crate::{
-    Bounds, Distribution, FanMode, FanSource, InitError, TruncatedNormal, VarianceScaling,
+    Bounds, Constant, Distribution, FanMode, FanSource, InitError, Normal, TruncatedNormal,
+    VarianceScaling,
 };
 
 /// `trunc_normal_(mean, std, a, b)`: the bounds are absolute values.
@@ -61,4 +63,59 @@ pub fn variance_scaling(
 pub fn lecun_normal() -> VarianceScaling {
     VarianceScaling::new(1.0, FanMode::In, Distribution::TruncatedNormal)
         .with_fans(FanSource::Torch)
+}
+
+/// `init_weight_vit(init_bias, head_bias, classifier_name)`: linear layers and
+/// convolutions truncated normal with σ = 0.02, biases of linear layers
+/// `init_bias` (0.02 in timm), the classifier zero with bias `head_bias`; all
+/// else as torch starts it.
+///
+/// ```
+/// use burn::{nn::LinearConfig, tensor::Device};
+/// use firecraft_init::peers::timm;
+/// let linear = LinearConfig::new(8, 8).init(&Device::flex());
+/// let table = timm::init_weight_vit(0.02, 0.0, "head").preview(&linear)?;
+/// assert_eq!(table.get("bias").unwrap().mean, Some(0.02));
+/// # Ok::<(), firecraft_init::InitError>(())
+/// ```
+#[must_use]
+pub fn init_weight_vit(init_bias: f64, head_bias: f64, classifier_name: &str) -> InitPlan {
+    let small = trunc_normal(0.0, 0.02, -2.0, 2.0);
+    let linear = |role| Select::any(role).kind("Linear");
+    let plan = super::torch::layer_defaults()
+        .default_rule(Select::any(Role::Attention), small)
+        .default_rule(linear(Role::Weight), small)
+        .default_rule(Select::any(Role::Weight).kind("Conv?d"), small)
+        .default_rule(linear(Role::Bias), Constant::new(init_bias))
+        .default_rule(linear(Role::AttentionBias), Constant::new(init_bias));
+    classifier(plan, head_bias, classifier_name)
+}
+
+/// `init_weight_jax(head_bias, classifier_name)`: linear layers Xavier uniform
+/// with zero biases (`N(0, 1e-6²)` in modules whose path contains `mlp`),
+/// two-dimensional convolutions LeCun normal with zero biases, the classifier
+/// zero with bias `head_bias`; all else as torch starts it.
+#[must_use]
+pub fn init_weight_jax(head_bias: f64, classifier_name: &str) -> InitPlan {
+    let xavier = super::torch::xavier_uniform(1.0);
+    let linear = |role| Select::any(role).kind("Linear");
+    let convolution = |role| Select::any(role).kind("Conv2d");
+    let plan = super::torch::layer_defaults()
+        .default_rule(Select::any(Role::Attention), xavier.clone())
+        .default_rule(linear(Role::Weight), xavier)
+        .default_rule(linear(Role::Bias), Constant::ZEROS)
+        .default_rule(linear(Role::AttentionBias), Constant::ZEROS)
+        .default_rule(
+            Select::path("**.*mlp*.**").kind("Linear").role(Role::Bias),
+            Normal::new(0.0, 1e-6),
+        )
+        .default_rule(convolution(Role::Weight), lecun_normal())
+        .default_rule(convolution(Role::Bias), Constant::ZEROS);
+    classifier(plan, head_bias, classifier_name)
+}
+
+fn classifier(plan: InitPlan, head_bias: f64, name: &str) -> InitPlan {
+    let head = |role| Select::path(format!("{name}*.**")).role(role);
+    plan.default_rule(head(Role::Weight), Constant::ZEROS)
+        .default_rule(head(Role::Bias), Constant::new(head_bias))
 }

@@ -1,18 +1,20 @@
 //! Whole-model initialisation: rules from layers and paths to initialisers.
 
 mod apply;
+mod config;
 mod glob;
 mod groups;
 mod select;
 mod table;
 mod walk;
 
+pub use config::{Base, GroupsConfig, InitPlanConfig, RuleConfig, Unmatched};
 pub use glob::Glob;
 pub use select::{Role, Select};
 pub use table::{InitRow, InitTable};
 
 use crate::{
-    Activation, Constant, Fans, InitError, Initializer, Normal, Orthogonal, VarianceScaling,
+    Activation, Constant, Fans, InitError, Initializer, Normal, Orthogonal, Scaled, VarianceScaling,
 };
 use apply::Assignment;
 use burn::module::Module;
@@ -183,6 +185,23 @@ impl InitPlan {
         initializer: impl Initializer + 'static,
     ) -> Self {
         self.push(select, Action::Set(Arc::new(initializer)), false)
+    }
+
+    /// A plan in which one parameter gets `factor` times what it got before.
+    pub(crate) fn scaled<M: Module>(
+        self,
+        path: &str,
+        model: &M,
+        factor: f64,
+    ) -> Result<Self, InitError> {
+        let decisions = self.decide(model)?;
+        let decision = decisions.into_iter().find(|d| d.found.path == path);
+        Ok(match decision.map(|decision| decision.action) {
+            Some(Action::Set(initializer)) => {
+                self.default_rule(Select::path(path), Scaled::new(initializer, factor))
+            }
+            _ => self,
+        })
     }
 
     fn push(mut self, select: Select, action: Action, own: bool) -> Self {

@@ -1,0 +1,39 @@
+//! The report of a diagnosis as a chart.
+
+use super::report::SignalReport;
+use firecraft_plot::{LineChart, Scale};
+
+impl SignalReport {
+    /// Deviations of activations and gradients over depth, on a log scale.
+    ///
+    /// ```
+    /// # use burn::tensor::{Device, Tensor};
+    /// let report = firecraft_init::diagnose_with(|probe| {
+    ///     let x = Tensor::<2>::from_floats([[1.0, -1.0]], &Device::flex());
+    ///     let x = probe.see("first", x);
+    ///     probe.see("second", x * 0.1);
+    /// })?;
+    /// assert!(report.to_svg("Signal").starts_with("<svg"));
+    /// # Ok::<(), firecraft_init::InitError>(())
+    /// ```
+    #[must_use]
+    pub fn to_svg(&self, title: &str) -> String {
+        let points = |value: &dyn Fn(&super::LayerSignal) -> Option<f64>| -> Vec<(f64, f64)> {
+            (self.layers.iter().enumerate())
+                .filter_map(|(i, layer)| Some((i as f64 + 1.0, value(layer)?)))
+                .collect()
+        };
+        let activations = points(&|layer| Some(layer.activation.std));
+        let gradients = points(&|layer| layer.gradient.map(|gradient| gradient.std));
+        let chart = LineChart::new(title)
+            .x_label("layer")
+            .y_label("standard deviation")
+            .y_scale(Scale::Log)
+            .series("activations", &activations);
+        if gradients.is_empty() {
+            chart.to_svg()
+        } else {
+            chart.series("gradients", &gradients).to_svg()
+        }
+    }
+}

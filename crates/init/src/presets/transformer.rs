@@ -1,0 +1,129 @@
+//! Transformers.
+
+use super::at_least_one;
+use crate::plan::{InitPlan, Role, Select};
+use crate::{Constant, Distribution, FanMode, InitError, Normal, TruncatedNormal, VarianceScaling};
+
+/// Vision transformer as timm starts it: linear layers and convolutions
+/// truncated normal with σ = 0.02, zero biases, the layer called `head` zero,
+/// tokens and positions (parameters of your own modules) truncated normal with
+/// σ = 0.02.
+///
+/// ```
+/// use burn::{nn::LinearConfig, tensor::Device};
+/// use firecraft_init::presets;
+/// let linear = LinearConfig::new(8, 8).init(&Device::flex());
+/// let table = presets::vit().preview(&linear)?;
+/// assert_eq!(table.get("weight").unwrap().initializer.as_deref(), Some("truncated_normal"));
+/// # Ok::<(), firecraft_init::InitError>(())
+/// ```
+#[must_use]
+pub fn vit() -> InitPlan {
+    let small = TruncatedNormal::new(0.0, 0.02);
+    InitPlan::new(small)
+        .default_rule(Select::any(Role::Attention), small)
+        .default_rule(Select::any(Role::Embedding), small)
+        .default_rule(Select::any(Role::Other), small)
+        .default_rule(head(Role::Weight), Constant::ZEROS)
+}
+
+/// Vision transformer as the JAX original starts it: linear layers Glorot
+/// uniform, biases of feed-forward layers `N(0, 1e-6²)`, the patch convolution
+/// LeCun normal (truncated), the layer called `head` zero, tokens zero,
+/// positions `N(0, 0.02²)`.
+#[must_use]
+pub fn vit_jax() -> InitPlan {
+    let lecun = VarianceScaling::new(1.0, FanMode::In, Distribution::TruncatedNormal);
+    let tiny = Normal::new(0.0, 1e-6);
+    InitPlan::new(VarianceScaling::glorot_uniform())
+        .default_rule(Select::default().kind("Conv*").role(Role::Weight), lecun)
+        .default_rule(Select::any(Role::Embedding), Normal::new(0.0, 0.02))
+        .default_rule(Select::any(Role::Other), Normal::new(0.0, 0.02))
+        .default_rule(Select::path("**.cls_token"), Constant::ZEROS)
+        .default_rule(Select::path("**.pwff.**").role(Role::Bias), tiny)
+        .default_rule(Select::path("**.mlp.**").role(Role::Bias), tiny)
+        .default_rule(head(Role::Weight), Constant::ZEROS)
+}
+
+fn head(role: Role) -> Select {
+    Select::path("**.head.**").role(role)
+}
+
+/// GPT-2: every weight and embedding `N(0, 0.02²)`, biases 0, and the layers
+/// that write into the residual stream divided by `√(2 · layers)`, so that its
+/// variance doesn't grow with depth (Radford et al. 2019).
+///
+/// Those layers are recognised as burn names them (`*.mha.output`,
+/// `*.pwff.linear_outer`) and as GPT-2 does (`*.c_proj`).
+///
+/// ```
+/// use burn::{nn::transformer::TransformerEncoderConfig, tensor::Device};
+/// use firecraft_init::presets;
+/// let model = TransformerEncoderConfig::new(16, 32, 2, 8).init(&Device::flex());
+/// let table = presets::gpt2(8)?.preview(&model)?;
+/// let std = |path: &str| table.get(path).unwrap().std.unwrap();
+/// assert_eq!(std("layers.0.mha.query.weight"), 0.02);
+/// assert_eq!(std("layers.0.pwff.linear_outer.weight"), 0.005);
+/// # Ok::<(), firecraft_init::InitError>(())
+/// ```
+///
+/// # Errors
+/// [`InitError::Setting`] for no layers.
+pub fn gpt2(layers: usize) -> Result<InitPlan, InitError> {
+    let layers = at_least_one("gpt2", "layers", layers)?;
+    let weight = Normal::new(0.0, 0.02);
+    let residual = Normal::new(0.0, 0.02 / (2.0 * layers).sqrt());
+    let plan = InitPlan::new(weight)
+        .default_rule(Select::any(Role::Attention), weight)
+        .default_rule(Select::any(Role::Embedding), weight)
+        .default_rule(Select::any(Role::Other), weight);
+    Ok(["mha.output", "pwff.linear_outer", "c_proj"]
+        .into_iter()
+        .fold(plan, |plan, layer| {
+            plan.default_rule(Select::path(format!("**.{layer}.weight")), residual)
+        }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::module::{Module, Param};
+    use burn::nn::transformer::{TransformerEncoder, TransformerEncoderConfig};
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, Tensor};
+
+    #[derive(Module, Debug)]
+    struct Vit {
+        cls_token: Param<Tensor<3>>,
+        blocks: TransformerEncoder,
+        head: Linear,
+    }
+
+    fn model() -> Vit {
+        let device = Device::flex();
+        Vit {
+            cls_token: Param::from_tensor(Tensor::ones([1, 1, 8], &device)),
+            blocks: TransformerEncoderConfig::new(8, 16, 2, 2).init(&device),
+            head: LinearConfig::new(8, 4).init(&device),
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_vision_transformer_starts_at_zero() {
+        for plan in [vit(), vit_jax()] {
+            let table = plan.preview(&model()).unwrap();
+            assert_eq!(table.get("head.weight").unwrap().std, Some(0.0));
+            let query = table.get("blocks.layers.1.mha.query.weight").unwrap();
+            assert!(query.std.unwrap() > 0.0);
+        }
+        let table = vit_jax().preview(&model()).unwrap();
+        assert_eq!(table.get("cls_token").unwrap().std, Some(0.0));
+        let bias = table.get("blocks.layers.0.pwff.linear_inner.bias").unwrap();
+        assert_eq!(bias.std, Some(1e-6));
+    }
+
+    #[test]
+    fn no_layers_are_an_error() {
+        assert!(gpt2(0).is_err());
+    }
+}
