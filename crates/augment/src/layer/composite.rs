@@ -150,8 +150,6 @@ impl Source<'_> {
     fn bilinear(&self, x: Tensor<3>, y: Tensor<3>) -> Tensor<3> {
         let dtype = self.planes.dtype();
         let (left, top) = (x.clone().floor(), y.clone().floor());
-        let tx = cast(x - left.clone(), dtype);
-        let ty = cast(y - top.clone(), dtype);
         let outside = match self.border {
             Border::ConstantTwice(_) => self.fill.as_ref().map(Tensor::zeros_like),
             Border::ConstantHard(_) => None,
@@ -162,6 +160,8 @@ impl Source<'_> {
             inside(&(x.clone() + 0.5).floor(), columns)
                 .bool_and(inside(&(y.clone() + 0.5).floor(), rows))
         });
+        let tx = cast(x - left.clone(), dtype);
+        let ty = cast(y - top.clone(), dtype);
         let taps = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
             .map(|(dx, dy)| self.tap(left.clone() + dx, top.clone() + dy, outside.clone()));
         let inside = taps.each_ref().map(|tap| tap.inside.clone());

@@ -5,13 +5,14 @@ use super::targets::{self, Convention};
 use super::{Outcome, plan};
 use crate::compare::Tolerance;
 use crate::golden::{Case, Field, File};
+use firecraft::augment::{
+    AugmentError, AutoContrast, Border, BoxRules, CenterCrop, Crop, Equalize, EqualizeMethod,
+    Gamma, GaussianBlur, HorizontalFlip, Interpolation, Invert, Linear, Matrix, Pad, Plan,
+    Posterize, Resize, ResizeFilter, ResizeTo, Rotate, SampleMeta, Size, Solarize, Transform,
+    Transpose, VerticalFlip, Warp,
+};
 use firecraft::key::Key;
 use firecraft::spec::{Spec, SpecError};
-use firecraft::augment::{
-    AugmentError, AutoContrast, Border, BoxRules, CenterCrop, Crop, Equalize, EqualizeMethod, Gamma,
-    GaussianBlur, HorizontalFlip, Interpolation, Invert, Linear, Matrix, Pad, Plan, Posterize, Resize,
-    ResizeFilter, ResizeTo, Rotate, SampleMeta, Size, Solarize, Transform, Transpose, VerticalFlip, Warp,
-};
 
 pub(super) fn check(file: &File, case: &Case) -> Result<(), Outcome> {
     let transform = transform(case.name(), &case.args())?;
@@ -82,72 +83,6 @@ fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome
                 .with_border(border(args)?),
         ),
         "Affine" => Box::new(affine(args)?),
-        "Resize" => Convention::Corner,
-        _ => Convention::Centre,
-    };
-    let fields = case.whole();
-    let sample = targets::sample(file, &fields, points, BoxRules::default())?;
-    let moved = targets::moved(sample, |meta| plan(transform, meta))?;
-    targets::compare(&fields, &moved, points)
-}
-
-fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome> {
-    // A range of one point.
-    let at = |name: &str| Ok::<f32, Outcome>(args.get(name).f64s()?[0] as f32);
-    let size = || {
-        Ok::<Size, Outcome>(Size::new(
-            args.get("height").usize()?,
-            args.get("width").usize()?,
-        ))
-    };
-    Ok(match name {
-        "HorizontalFlip" => Box::new(HorizontalFlip::new(1.0)),
-        "VerticalFlip" => Box::new(VerticalFlip::new(1.0)),
-        "Transpose" => Box::new(Transpose::new(1.0)),
-        "RandomBrightnessContrast" => Box::new(Linear::new(
-            [1.0 + at("contrast_limit")?],
-            [at("brightness_limit")?],
-        )),
-        "RGBShift" => {
-            let shifts = [
-                at("r_shift_limit")?,
-                at("g_shift_limit")?,
-                at("b_shift_limit")?,
-            ];
-            Box::new(Linear::new([1.0], shifts.map(|v| v / 255.0)))
-        }
-        "RandomGamma" => Box::new(Gamma::new(at("gamma_limit")? / 100.0)),
-        "Posterize" => Box::new(Posterize::new(at("num_bits")? as u8)),
-        "Solarize" => Box::new(Solarize::new(at("threshold_range")? * 255.0)),
-        "Equalize" => Box::new(Equalize::new().with_method(EqualizeMethod::OpenCv)),
-        "AutoContrast" => Box::new(AutoContrast::new()),
-        "InvertImg" => Box::new(Invert::new()),
-        "GaussianBlur" => Box::new(GaussianBlur::new(
-            at("blur_limit")? as usize,
-            at("sigma_limit")?,
-        )),
-        "Rotate" => Box::new(
-            Rotate::new(f64::from(at("limit")?))
-                .with_interpolation(interpolation(args)?)
-                .with_border(border(args)?),
-        ),
-        "Affine" => {
-            let shear = args.get("shear");
-            let shear = |axis: &str| {
-                shear
-                    .get(axis)
-                    .optional(Field::f64s)
-                    .map(|v| v.map_or(0.0, |v| v[0]))
-            };
-            Box::new(
-                Affine::new()
-                    .with_scale(f64::from(at("scale")?))
-                    // Counter-clockwise there, clockwise here.
-                    .with_angle(-f64::from(at("rotate")?))
-                    .with_shear((shear("x")?, shear("y")?))
-                    .with_interpolation(interpolation(args)?),
-            )
-        }
         "Resize" => Box::new(
             Resize::new(ResizeTo::Exactly(size()?))
                 .with_filter(match args.get("interpolation").or(1, Field::u64)? {
