@@ -4,7 +4,6 @@ use crate::check::Check;
 use crate::config::{is_default, with_methods};
 use crate::context::Origin;
 use crate::{Curve, Horizon, Phase, ScheduleError, Scheduler, Slot, State, StepContext, Unit};
-use firecraft_spec::Value;
 use serde::{Deserialize, Serialize};
 
 /// How a warm-up and the schedule behind it share time.
@@ -196,14 +195,13 @@ impl<S: Scheduler> Scheduler for Warmup<S> {
     }
 
     fn state(&self) -> State {
-        let origin = |part: fn(Origin) -> u64| match self.origin {
-            Some(origin) => Value::Int(i64::try_from(part(origin)).unwrap_or(i64::MAX)),
-            None => Value::Null,
-        };
-        State::new("warmup", 1)
-            .with("origin_update", origin(|o| o.update))
-            .with("origin_epoch", origin(|o| o.epoch))
-            .with_inner("inner", self.inner.state())
+        let state = State::new("warmup", 1).with_inner("inner", self.inner.state());
+        match self.origin {
+            Some(origin) => state
+                .with_count("origin_update", origin.update)
+                .with_count("origin_epoch", origin.epoch),
+            None => state,
+        }
     }
 
     fn restore(&mut self, state: &State) -> Result<(), ScheduleError> {

@@ -122,7 +122,7 @@ impl LrFinderConfig {
 ///     }
 /// }
 /// let suggested = finder.suggest(Suggestion::Valley).unwrap();
-/// assert!(suggested.lr > 1e-3 && suggested.lr < 0.1);
+/// assert!(suggested.lr > 1e-4 && suggested.lr < 1e-2);
 /// # Ok::<(), firecraft_schedule::ScheduleError>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Suggestion {
-    /// Two thirds into the longest stretch of falling losses (the longest
+    /// Halfway along the longest stretch of falling losses (the longest
     /// falling subsequence). The default of fastai, and the most robust.
     Valley,
     /// Where, coming from the right, the slope has settled: interval slide
