@@ -1,9 +1,9 @@
 //! Plans: what will be done to one sample, and doing it.
 
 use crate::ops::{
-    AutoContrast, BoxBlur, Brightness, Contrast, Equalize, Erase, Gamma, GaussianBlur, Grayscale,
-    Hue, Invert, Linear, Normalize, PermuteChannels, Posterize, ResizeRegion, Saturation,
-    Sharpness, Solarize, SolarizeAdd,
+    AutoContrast, BoxBlur, Brightness, Contrast, Displace, Equalize, Erase, Gamma, GaussianBlur,
+    Grayscale, Hue, Invert, Linear, Normalize, PermuteChannels, Posterize, ResizeRegion,
+    Saturation, Sharpness, Solarize, SolarizeAdd,
 };
 use crate::{AugmentError, Sample, Size, Warp, geometry};
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,8 @@ steps! {
     SolarizeAdd,
     /// Average over boxes.
     BoxBlur,
+    /// Read every pixel beside itself.
+    Displace,
 }
 
 /// What will be done to one sample, with nothing left to chance.

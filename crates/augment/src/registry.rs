@@ -1,12 +1,12 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Compose, Contrast, Crop, Equalize,
-    Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear, Normalize, Pad,
-    PermuteChannels, Perspective, Posterize, RandomCrop, RandomFlipConfig, RandomResizedCrop,
-    RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate,
-    Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
-    WarpAffine,
+    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Compose, Contrast, Crop, Elastic,
+    Equalize, Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear,
+    Normalize, Pad, PermuteChannels, Perspective, Posterize, RandomCrop, RandomFlipConfig,
+    RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize,
+    ResizedCrop, Rotate, Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms,
+    Transpose, VerticalFlip, WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -44,15 +44,12 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "auto_contrast",
         "stretches each channel to the whole range",
     )?;
-    add::<BoxBlur>(
-        registry,
-        "box_blur",
-        "boxes on boxes; three are nearly a Gaussian",
-    )?;
+    add::<BoxBlur>(registry, "box_blur", "averages over boxes")?;
     add::<Brightness>(registry, "brightness", "multiplies all values")?;
     add::<CenterCrop>(registry, "center_crop", "cuts out the middle")?;
     add::<Contrast>(registry, "contrast", "scales the distance to the mean grey")?;
     add::<Crop>(registry, "crop", "cuts out a given rectangle")?;
+    add::<Elastic>(registry, "elastic", "stretches and squeezes like rubber")?;
     add::<Equalize>(registry, "equalize", "makes all levels equally frequent")?;
     add::<Erase>(registry, "erase", "paints over a given rectangle")?;
     add::<Gamma>(registry, "gamma", "a power law")?;

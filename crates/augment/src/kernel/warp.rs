@@ -3,7 +3,6 @@
 use super::fixed::{HALF, Line, TIE, fixed, fraction, nearest, whole};
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
 use crate::{AugmentError, Border, Interpolation, Size, Warp};
-use rayon::prelude::*;
 
 /// Writes `source`, seen through `warp`, into `target`.
 ///
@@ -48,105 +47,28 @@ pub fn warp<T: Element>(
             expected: target.size(),
         });
     }
-    if (target.channels(), target.layout()) != (source.channels(), source.layout()) {
-        return Err(AugmentError::Image {
-            operation: "warp",
-            got: format!("{} channels, {:?}", target.channels(), target.layout()),
-            expected: format!("{} channels, {:?}", source.channels(), source.layout()),
-        });
-    }
+    check_target(&source, &target)?;
     run(source, target.data(), warp, &mut Row::default());
     Ok(())
 }
 
-/// Writes a batch of images in the layout `[sample, channel, height, width]`,
-/// each seen through its own chain of warps, into `target`.
-///
-/// Samples are spread over rayon's threads; the result doesn't depend on
-/// their number. An empty chain copies.
-///
-/// # Errors
-/// If a buffer doesn't fit, or a chain ends in another size than `size`.
-pub fn warp_batch(
-    source: &[f32],
-    target: &mut [f32],
-    size: Size,
-    channels: usize,
-    chains: &[Vec<Warp>],
+pub(super) fn check_target<T>(
+    source: &Pixels<'_, T>,
+    target: &PixelsMut<'_, T>,
 ) -> Result<(), AugmentError> {
-    let each = size.area() * channels;
-    for got in [source.len(), target.len()] {
-        if got != each * chains.len() {
-            return Err(AugmentError::Length {
-                operation: "warp_batch",
-                got,
-                expected: each * chains.len(),
-            });
-        }
-    }
-    if let Some(last) = chains
-        .iter()
-        .filter_map(|chain| chain.last())
-        .find(|last| last.size != size)
-    {
-        return Err(AugmentError::BatchSize {
-            operation: "warp_batch",
-            got: last.size,
-            expected: size,
-        });
-    }
-    if each == 0 {
+    if (target.channels(), target.layout()) == (source.channels(), source.layout()) {
         return Ok(());
     }
-    target
-        .par_chunks_mut(each)
-        .zip(source.par_chunks(each))
-        .zip(chains)
-        .try_for_each_init(Scratch::default, |scratch, ((target, source), chain)| {
-            scratch.chain(source, target, size, channels, chain)
-        })
-}
-
-/// Buffers of one thread.
-#[derive(Debug, Default)]
-struct Scratch {
-    row: Row,
-    between: [Vec<f32>; 2],
-}
-
-impl Scratch {
-    fn chain(
-        &mut self,
-        source: &[f32],
-        target: &mut [f32],
-        size: Size,
-        channels: usize,
-        chain: &[Warp],
-    ) -> Result<(), AugmentError> {
-        let Some((last, first)) = chain.split_last() else {
-            target.copy_from_slice(source);
-            return Ok(());
-        };
-        let (mut before, mut size) = (source, size);
-        let [one, other] = &mut self.between;
-        let (mut spare, mut taken) = (one, other);
-        for warp in first {
-            spare.clear();
-            spare.resize(warp.size.area() * channels, 0.0);
-            let pixels = Pixels::new(before, size, channels, Layout::Chw)?;
-            run(pixels, spare, warp, &mut self.row);
-            std::mem::swap(&mut spare, &mut taken);
-            (before, size) = (taken.as_slice(), warp.size);
-        }
-        let pixels = Pixels::new(before, size, channels, Layout::Chw)?;
-        run(pixels, target, last, &mut self.row);
-        Ok(())
-    }
+    Err(AugmentError::Image {
+        operation: "warp",
+        got: format!("{} channels, {:?}", target.channels(), target.layout()),
+        expected: format!("{} channels, {:?}", source.channels(), source.layout()),
+    })
 }
 
 /// Source positions of the pixels of one row that lie inside.
 #[derive(Debug, Default)]
-struct Row {
+pub(super) struct Row {
     /// Index of the top left neighbour.
     offset: Vec<u32>,
     /// Weights of the right and of the lower neighbour.
@@ -175,14 +97,10 @@ impl Strides {
     }
 }
 
-fn run<T: Element>(source: Pixels<'_, T>, target: &mut [T], warp: &Warp, row: &mut Row) {
-    let job = Job {
-        read: Strides::of(source.layout(), source.size(), source.channels()),
-        write: Strides::of(source.layout(), warp.size, source.channels()),
-        source,
-        warp,
-    };
-    if source.size().area() == 0 {
+pub(super) fn run<T: Element>(source: Pixels<'_, T>, target: &mut [T], warp: &Warp, row: &mut Row) {
+    let size = source.size();
+    let job = Job::new(source, warp);
+    if size.area() == 0 {
         job.fill(target);
     } else if let Some(map) = warp.matrix.as_pixel_map() {
         job.copy(target, map);
@@ -193,15 +111,24 @@ fn run<T: Element>(source: Pixels<'_, T>, target: &mut [T], warp: &Warp, row: &m
     }
 }
 
-struct Job<'a, T> {
+pub(super) struct Job<'a, T> {
     source: Pixels<'a, T>,
     warp: &'a Warp,
     read: Strides,
     write: Strides,
 }
 
-impl<T: Element> Job<'_, T> {
-    fn fill(&self, target: &mut [T]) {
+impl<'a, T: Element> Job<'a, T> {
+    pub(super) fn new(source: Pixels<'a, T>, warp: &'a Warp) -> Self {
+        Self {
+            read: Strides::of(source.layout(), source.size(), source.channels()),
+            write: Strides::of(source.layout(), warp.size, source.channels()),
+            source,
+            warp,
+        }
+    }
+
+    pub(super) fn fill(&self, target: &mut [T]) {
         for pixel in 0..self.warp.size.area() {
             for channel in 0..self.source.channels() {
                 target[pixel * self.write.pixel + channel * self.write.channel] =
@@ -398,7 +325,7 @@ impl<T: Element> Job<'_, T> {
     }
 
     /// One pixel by the general way: any of its neighbours may be outside.
-    fn outside(&self, target: &mut [T], pixel: usize, [sx, sy]: [i64; 2]) {
+    pub(super) fn outside(&self, target: &mut [T], pixel: usize, [sx, sy]: [i64; 2]) {
         let border = &self.warp.border;
         let data = self.source.data();
         let read = |pixel: usize, channel: usize| {
@@ -565,36 +492,6 @@ mod tests {
             out.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
             expected
         );
-    }
-
-    #[test]
-    fn any_number_of_threads_gives_the_same_bits() {
-        let size = Size::new(19, 23);
-        let data: Vec<f32> = (0..16 * 3 * size.area())
-            .map(|i| (i * 37 % 101) as f32 / 101.0)
-            .collect();
-        let chains: Vec<Vec<Warp>> = (0..16)
-            .map(|i| {
-                vec![Warp {
-                    matrix: Matrix::rotation(f64::from(i) / 16.3).about(size.centre()),
-                    size,
-                    interpolation: Interpolation::Bilinear,
-                    border: Border::Symmetric,
-                }]
-            })
-            .collect();
-        let run = |threads| {
-            let mut out = vec![0.0; data.len()];
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .unwrap()
-                .install(|| warp_batch(&data, &mut out, size, 3, &chains).unwrap());
-            out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
-        };
-        let one = run(1);
-        assert_eq!(one, run(2));
-        assert_eq!(one, run(8));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl GaussianBlur {
         Ok(())
     }
 
-    fn run<T: Element>(&self, data: &mut [T], size: Size, channels: usize) {
+    pub(super) fn run<T: Element>(&self, data: &mut [T], size: Size, channels: usize) {
         let across = weights(self.kernel_size.0, self.sigma.0);
         let down = weights(self.kernel_size.1, self.sigma.1);
         let line = size.width * channels;

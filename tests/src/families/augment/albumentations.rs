@@ -39,7 +39,7 @@ fn check_targets(file: &File, case: &Case, transform: &dyn Transform) -> Result<
     let fields = case.whole();
     let sample = targets::sample(file, &fields, points, BoxRules::default())?;
     let moved = targets::moved(sample, |meta| plan(transform, meta))?;
-    targets::compare(&fields, &moved, points)
+    targets::compare(&fields, &moved, points, targets::TOLERANCE)
 }
 
 fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome> {

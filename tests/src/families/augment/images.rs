@@ -4,7 +4,9 @@ use super::Outcome;
 use crate::compare::{Tolerance, close};
 use crate::families::failed;
 use crate::golden::{Case, Field, File, Tensor};
-use firecraft::augment::{self, Matrix, Plan, Sample, SampleMeta, Size, Step};
+use firecraft::augment::{
+    self, Displace, Displacement, Matrix, Plan, Sample, SampleMeta, Size, Step,
+};
 
 /// An image `[channel, height, width]` of bytes.
 pub(super) struct Image {
@@ -107,8 +109,19 @@ pub(super) fn apply_nearest(
         candidates.push(applied(expected, |meta| {
             let mut plan = plan(meta)?;
             for step in &mut plan.steps {
-                if let Step::Warp(warp) = step {
-                    warp.matrix = Matrix::translation(dx, dy).compose(warp.matrix);
+                match step {
+                    Step::Warp(warp) => {
+                        warp.matrix = Matrix::translation(dx, dy).compose(warp.matrix);
+                    }
+                    Step::Displace(Displace {
+                        displacement: Displacement::Given(field),
+                        ..
+                    }) => {
+                        field
+                            .iter_mut()
+                            .for_each(|d| *d = [d[0] + dx as f32, d[1] + dy as f32]);
+                    }
+                    _ => {}
                 }
             }
             Ok(plan)

@@ -24,11 +24,17 @@ impl Convention {
     }
 }
 
+/// How near boxes and key points have to be.
+pub(super) const TOLERANCE: Tolerance = Tolerance {
+    abs: 1e-4,
+    rel: 1e-5,
+};
+
 /// Moves the targets of a case by a plan and compares.
 pub(super) fn check(
     file: &File,
     targets: &Field<'_>,
-    points: Convention,
+    (points, tolerance): (Convention, Tolerance),
     mask_fill: u8,
     plan: impl Fn(&SampleMeta) -> Result<Plan, Outcome>,
 ) -> Result<(), Outcome> {
@@ -39,7 +45,7 @@ pub(super) fn check(
     let mut sample = sample(file, targets, points, rules)?;
     sample.mask_fill = mask_fill;
     let moved = moved(sample, plan)?;
-    compare(targets, &moved, points)
+    compare(targets, &moved, points, tolerance)
 }
 
 /// The sample on which the peers moved targets.
@@ -81,11 +87,8 @@ pub(super) fn compare(
     expected: &Field<'_>,
     moved: &Sample,
     points: Convention,
+    tolerance: Tolerance,
 ) -> Result<(), Outcome> {
-    let tolerance = Tolerance {
-        abs: 1e-4,
-        rel: 1e-5,
-    };
     let flat = |rows: &[[f32; 4]]| {
         rows.iter()
             .flatten()

@@ -18,6 +18,8 @@ pub(super) struct Request {
     pub(super) points: Convention,
     /// Nearest neighbours: the peer decides ties by its rounding errors.
     pub(super) ties: bool,
+    /// How near boxes and key points have to be.
+    pub(super) targets: Tolerance,
 }
 
 impl Request {
@@ -27,6 +29,7 @@ impl Request {
             bytes: Tolerance::EXACT,
             points: Convention::Centre,
             ties: false,
+            targets: targets::TOLERANCE,
         }
     }
 
@@ -36,7 +39,14 @@ impl Request {
             bytes: Tolerance::abs(1.0),
             points: Convention::Corner,
             ties: false,
+            targets: targets::TOLERANCE,
         }
+    }
+
+    /// The peer rounds the points it moves up to whole pixels first.
+    pub(super) fn with_targets_near(mut self) -> Self {
+        self.targets = Tolerance::abs(2.0);
+        self
     }
 
     pub(super) fn with_ties(mut self, ties: bool) -> Self {
@@ -77,9 +87,13 @@ pub(super) fn check(file: &File, case: &Case) -> Result<(), Outcome> {
             // One fill goes to masks, too; the peer refuses several.
             let mask_fill = args.get("fill").json().as_u64().unwrap_or(0) as u8;
             let expected = case.get("targets");
-            targets::check(file, &expected, request.points, mask_fill, |meta| {
-                request.plan(meta)
-            })?;
+            targets::check(
+                file,
+                &expected,
+                (request.points, request.targets),
+                mask_fill,
+                |meta| request.plan(meta),
+            )?;
         }
     }
     Ok(())

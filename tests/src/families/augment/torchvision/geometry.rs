@@ -4,9 +4,12 @@ use super::Request;
 use crate::families::Outcome;
 use crate::golden::Field;
 use firecraft::augment::{
-    Affine, Border, CenterCrop, Crop, HorizontalFlip, Interpolation, OddRest, Pad, Perspective,
-    Region, Resize, ResizeFilter, ResizeTo, ResizedCrop, Rotate, Size, VerticalFlip,
+    Affine, AugmentError, Border, CenterCrop, Crop, Displace, Displacement, HorizontalFlip,
+    Interpolation, OddRest, Pad, Perspective, Plan, Region, Resize, ResizeFilter, ResizeTo,
+    ResizedCrop, Rotate, SampleMeta, Size, Transform, VerticalFlip,
 };
+use firecraft::key::Key;
+use firecraft::spec::{Spec, SpecError};
 
 /// The transform that stands for a functional and its arguments.
 pub(super) fn request(name: &str, args: &Field<'_>) -> Result<Request, Outcome> {
@@ -40,6 +43,9 @@ pub(super) fn request(name: &str, args: &Field<'_>) -> Result<Request, Outcome> 
             .with_interpolation(interpolation(args, "bilinear")?)
             .with_border(fill(args)?),
         ),
+        "elastic" => Request::interpolated(Fixed(elastic(args)?))
+            .with_ties(nearest(args, "bilinear")?)
+            .with_targets_near(),
         "crop" => Request::exact(Crop::new(
             args.get("top").f64()? as i64,
             args.get("left").f64()? as i64,
@@ -75,6 +81,45 @@ pub(super) fn request(name: &str, args: &Field<'_>) -> Result<Request, Outcome> 
         }
         _ => return Err(Outcome::Unsupported),
     })
+}
+
+fn elastic(args: &Field<'_>) -> Result<Displace, Outcome> {
+    // Halves of the 13 x 17 image.
+    let half = [17.0 / 2.0, 13.0 / 2.0];
+    let mut field = Vec::new();
+    for row in args.get("displacement").items()?[0].items()? {
+        for point in row.items()? {
+            let (x, y) = pair(&point)?;
+            field.push([(x * half[0]) as f32, (y * half[1]) as f32]);
+        }
+    }
+    Ok(Displace {
+        displacement: Displacement::Given(field),
+        interpolation: interpolation(args, "bilinear")?,
+        border: fill(args)?,
+    })
+}
+
+/// A step as a transform that always does just that.
+#[derive(Debug)]
+struct Fixed(Displace);
+
+impl Transform for Fixed {
+    fn name(&self) -> &'static str {
+        "displace"
+    }
+
+    fn validate(&self) -> Result<(), AugmentError> {
+        Ok(())
+    }
+
+    fn plan(&self, _meta: &SampleMeta, _key: Key) -> Result<Plan, AugmentError> {
+        Ok(self.0.clone().into())
+    }
+
+    fn spec(&self) -> Result<Spec, SpecError> {
+        Ok(Spec::new(self.name()))
+    }
 }
 
 fn pad(args: &Field<'_>) -> Result<Pad, Outcome> {
