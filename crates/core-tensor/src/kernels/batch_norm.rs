@@ -35,8 +35,39 @@ pub fn batch_norm_train(
     epsilon: f64,
     kernels: Kernels,
 ) -> BatchNormTrain {
-    match kernels {
-        Kernels::Auto | Kernels::Composite => train_composite(x, gamma, beta, epsilon),
+    #[cfg(feature = "flex")]
+    if kernels.uses_flex(&x) {
+        return train_on_flex(x, gamma, beta, epsilon);
+    }
+    let _ = kernels;
+    train_composite(x, gamma, beta, epsilon)
+}
+
+#[cfg(feature = "flex")]
+fn train_on_flex(
+    x: Tensor<3>,
+    gamma: Option<Tensor<1>>,
+    beta: Option<Tensor<1>>,
+    epsilon: f64,
+) -> BatchNormTrain {
+    use super::backend::NormBackend;
+    use burn::backend::Dispatch;
+
+    let channels = x.dims()[1];
+    let device = x.device().without_autodiff();
+    let gamma = gamma.unwrap_or_else(|| Tensor::ones([channels], &device));
+    let beta = beta.unwrap_or_else(|| Tensor::zeros([channels], &device));
+    let (output, mean, rest, variance) = <Dispatch as NormBackend>::batch_norm_step(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        epsilon,
+    );
+    let plain = |t| Tensor::<1>::from_dispatch(t).without_autodiff();
+    BatchNormTrain {
+        output: Tensor::from_dispatch(output),
+        mean: plain(mean) + plain(rest),
+        variance: plain(variance),
     }
 }
 

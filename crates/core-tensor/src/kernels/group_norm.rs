@@ -51,8 +51,41 @@ pub fn group_norm(
     epsilon: f64,
     kernels: Kernels,
 ) -> GroupNorm {
-    match kernels {
-        Kernels::Auto | Kernels::Composite => composite(x, gamma, beta, moments, epsilon),
+    #[cfg(feature = "flex")]
+    if kernels.uses_flex(&x) {
+        return on_flex(x, gamma, beta, moments, epsilon);
+    }
+    let _ = kernels;
+    composite(x, gamma, beta, moments, epsilon)
+}
+
+#[cfg(feature = "flex")]
+fn on_flex(
+    x: Tensor<4>,
+    gamma: Option<Tensor<1>>,
+    beta: Option<Tensor<1>>,
+    moments: Moments,
+    epsilon: f64,
+) -> GroupNorm {
+    use super::backend::NormBackend;
+    use burn::backend::Dispatch;
+
+    let [_, groups, features, _] = x.dims();
+    let device = x.device().without_autodiff();
+    let gamma = gamma.unwrap_or_else(|| Tensor::ones([groups * features], &device));
+    let beta = beta.unwrap_or_else(|| Tensor::zeros([groups * features], &device));
+    let (output, mean, rest, variance) = <Dispatch as NormBackend>::group_norm_step(
+        x.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        moments == Moments::MeanAndVariance,
+        epsilon,
+    );
+    let plain = |t| Tensor::<2>::from_dispatch(t).without_autodiff();
+    GroupNorm {
+        output: Tensor::from_dispatch(output),
+        mean: plain(mean) + plain(rest),
+        variance: plain(variance),
     }
 }
 

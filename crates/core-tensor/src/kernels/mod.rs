@@ -9,7 +9,11 @@
 //! normalisation over channels, so that a kernel is written once for every
 //! rank. Statistics are computed in `f32` at least, whatever the input.
 
+#[cfg(feature = "flex")]
+mod backend;
 mod batch_norm;
+#[cfg(feature = "flex")]
+mod flex;
 mod group_norm;
 
 pub use batch_norm::{BatchNormTrain, batch_norm_eval, batch_norm_train};
@@ -27,3 +31,16 @@ pub enum Kernels {
     /// The composite of tensor operations, on every device.
     Composite,
 }
+
+impl Kernels {
+    /// Whether the operations of burn's CPU backend are to be used for `x`.
+    #[cfg(feature = "flex")]
+    fn uses_flex<const D: usize>(self, x: &burn::tensor::Tensor<D>) -> bool {
+        self == Self::Auto
+            && x.dtype() == burn::tensor::DType::F32
+            && x.device() == burn::tensor::Device::flex()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,270 @@
+//! The operations that backends implement themselves, as an extension of
+//! burn's backends.
+//!
+//! Only backends with a kernel of their own are listed; the functions on
+//! tensors choose between these operations and their composites by the device
+//! of the input, because calling an operation on another backend panics.
+
+use burn::backend::Autodiff;
+use burn::backend::AutodiffBackend;
+use burn::backend::Backend;
+use burn::backend::autodiff::NodeId;
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::backend_extension;
+use burn::backend::tensor::FloatTensor;
+
+/// Training steps of normalisations, differentiable as one node each.
+///
+/// `mean + rest` is the mean in twice the precision of one number.
+#[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
+pub(crate) trait NormBackend: Backend {
+    /// `(output, mean, rest, variance)` for `x` `[N, C, S]`, `gamma` and `beta`
+    /// `[C]`.
+    fn batch_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    );
+
+    /// Gradients of `(x, gamma, beta)`.
+    fn batch_norm_step_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        rest: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// `(output, mean, rest, variance)` for `x` `[N, P, Q, S]`, `gamma` and
+    /// `beta` `[P * Q]`.
+    fn group_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        centre: bool,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    );
+
+    /// Gradients of `(x, gamma, beta)`.
+    #[allow(clippy::too_many_arguments)]
+    fn group_norm_step_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        rest: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        centre: bool,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+#[cfg(feature = "flex")]
+impl NormBackend for burn::backend::Flex {
+    fn batch_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        super::flex::batch_norm::forward(x, gamma, beta, epsilon).into()
+    }
+
+    fn batch_norm_step_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        rest: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let statistics = [mean, rest, variance];
+        super::flex::batch_norm::backward(x, gamma, statistics, epsilon, gradient).into()
+    }
+
+    fn group_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        centre: bool,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        super::flex::group_norm::forward(x, gamma, beta, centre, epsilon).into()
+    }
+
+    fn group_norm_step_backward(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        rest: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        centre: bool,
+        epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let statistics = [mean, rest, variance];
+        super::flex::group_norm::backward(x, gamma, statistics, centre, epsilon, gradient).into()
+    }
+}
+
+/// What the backward of both operations needs; `centre` is `None` for batch
+/// normalisation.
+type Saved<B> = (NodeId, NodeId, [FloatTensor<B>; 3], Option<bool>, f64);
+
+#[derive(Debug)]
+struct NormBackward;
+
+impl<B: NormBackend> Backward<B, 3> for NormBackward {
+    type State = Saved<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        checkpointer: &mut Checkpointer,
+    ) {
+        let [x_node, gamma_node, beta_node] = ops.parents;
+        let gradient = grads.consume::<B>(&ops.node);
+        let (x, gamma, [mean, rest, variance], centre, epsilon) = ops.state;
+        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
+        let gamma = checkpointer.retrieve_node_output::<FloatTensor<B>>(gamma);
+        let (x, gamma, beta) = match centre {
+            None => B::batch_norm_step_backward(x, gamma, mean, rest, variance, gradient, epsilon),
+            Some(centre) => B::group_norm_step_backward(
+                x, gamma, mean, rest, variance, gradient, centre, epsilon,
+            ),
+        };
+        for (node, gradient) in [(x_node, x), (gamma_node, gamma), (beta_node, beta)] {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
+/// Runs a step on the inner backend and records it as one node.
+fn step<B: NormBackend, C: CheckpointStrategy>(
+    [x, gamma, beta]: [FloatTensor<Autodiff<B, C>>; 3],
+    centre: Option<bool>,
+    epsilon: f64,
+) -> (
+    FloatTensor<Autodiff<B, C>>,
+    FloatTensor<Autodiff<B, C>>,
+    FloatTensor<Autodiff<B, C>>,
+    FloatTensor<Autodiff<B, C>>,
+) {
+    let run = |x, gamma, beta| match centre {
+        None => B::batch_norm_step(x, gamma, beta, epsilon),
+        Some(centre) => B::group_norm_step(x, gamma, beta, centre, epsilon),
+    };
+    let prep = NormBackward
+        .prepare::<C>([x.node(), gamma.node(), beta.node()])
+        .compute_bound()
+        .stateful();
+    let (output, mean, rest, variance) = match prep {
+        OpsKind::Tracked(mut prep) => {
+            let nodes = [prep.checkpoint(&x), prep.checkpoint(&gamma)];
+            let (output, mean, rest, variance) = run(
+                x.into_primitive(),
+                gamma.into_primitive(),
+                beta.into_primitive(),
+            );
+            let saved = [mean.clone(), rest.clone(), variance.clone()];
+            let state = (nodes[0], nodes[1], saved, centre, epsilon);
+            (prep.finish(state, output), mean, rest, variance)
+        }
+        OpsKind::UnTracked(prep) => {
+            let (output, mean, rest, variance) = run(
+                x.into_primitive(),
+                gamma.into_primitive(),
+                beta.into_primitive(),
+            );
+            (prep.finish(output), mean, rest, variance)
+        }
+    };
+    let constant = <Autodiff<B, C> as AutodiffBackend>::from_inner;
+    (output, constant(mean), constant(rest), constant(variance))
+}
+
+impl<B: NormBackend, C: CheckpointStrategy> NormBackend for Autodiff<B, C> {
+    fn batch_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        step::<B, C>([x, gamma, beta], None, epsilon)
+    }
+
+    fn batch_norm_step_backward(
+        _x: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _mean: FloatTensor<Self>,
+        _rest: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("burn differentiates once: a backward pass has no graph")
+    }
+
+    fn group_norm_step(
+        x: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        centre: bool,
+        epsilon: f64,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        step::<B, C>([x, gamma, beta], Some(centre), epsilon)
+    }
+
+    fn group_norm_step_backward(
+        _x: FloatTensor<Self>,
+        _gamma: FloatTensor<Self>,
+        _mean: FloatTensor<Self>,
+        _rest: FloatTensor<Self>,
+        _variance: FloatTensor<Self>,
+        _gradient: FloatTensor<Self>,
+        _centre: bool,
+        _epsilon: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("burn differentiates once: a backward pass has no graph")
+    }
+}
