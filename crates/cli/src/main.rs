@@ -1,3 +1,48 @@
-//! cli
+//! The `firecraft` command.
+//!
+//! What lives here: one file per subcommand, which reads arguments, calls the
+//! public API and prints. What must not: any technique, or anything that a
+//! program could not do through the `firecraft` crate.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
-fn main() {}
+mod devices;
+mod error;
+mod plot;
+mod types;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Training techniques for burn, from the command line.
+#[derive(Parser)]
+#[command(name = "firecraft", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the devices that this binary can use on this machine.
+    Devices,
+    /// List the `type` names that a recipe may use.
+    Types(types::Arguments),
+    /// Draw what a spec describes.
+    Plot(plot::Arguments),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Devices => devices::run(),
+        Command::Types(arguments) => types::run(&arguments),
+        Command::Plot(arguments) => plot::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What a subcommand can fail with.
+
+use std::path::PathBuf;
+
+/// Each message is one line that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    #[error(transparent)]
+    Spec(#[from] firecraft::spec::SpecError),
+    #[error(transparent)]
+    Schedule(#[from] firecraft::schedule::ScheduleError),
+    #[error("cannot read {}: {source}; give the path of a TOML file with a `type`", path.display())]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} is not a spec: {}", path.display(), message.trim().replace('\n', " "))]
+    Parse { path: PathBuf, message: String },
+    #[error("cannot write {}: {source}; choose another place with --svg", path.display())]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,72 @@
+//! The command as a user runs it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn firecraft(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_firecraft"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn a_schedule_is_previewed_and_drawn_from_its_spec() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = "type = 'warmup'\nlength = 2\ninner = { type = 'cosine', start = 0.1, length = 8 }";
+    std::fs::write(folder.path().join("lr.toml"), spec).unwrap();
+    let arguments = [
+        "plot",
+        "lr.toml",
+        "--epochs",
+        "5",
+        "--updates-per-epoch",
+        "2",
+    ];
+    let csv = firecraft(&[&arguments[..], &["--csv"]].concat(), folder.path());
+    assert!(csv.status.success(), "{}", text(&csv.stderr));
+    assert_eq!(text(&csv.stdout).lines().nth(2), Some("1,0,0.05"));
+    let drawn = firecraft(
+        &[&arguments[..], &["--svg", "lr.svg"]].concat(),
+        folder.path(),
+    );
+    assert!(drawn.status.success(), "{}", text(&drawn.stderr));
+    let svg = std::fs::read_to_string(folder.path().join("lr.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("warm-up"), "{svg}");
+}
+
+#[test]
+fn what_is_wrong_is_one_line_and_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.toml"), "type = 'cosin'").unwrap();
+    std::fs::write(folder.path().join("torn.toml"), "type = ").unwrap();
+    for (file, expected) in [
+        ("bad.toml", "did you mean `cosine`"),
+        ("torn.toml", "is not a spec"),
+        ("none.toml", "cannot read none.toml"),
+    ] {
+        let output = firecraft(&["plot", file], folder.path());
+        let message = text(&output.stderr);
+        assert!(!output.status.success());
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
+fn every_kind_of_type_and_the_cpu_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let types = text(&firecraft(&["types"], folder.path()).stdout);
+    for name in ["cosine", "random_flip", "batch_norm"] {
+        assert!(types.contains(name), "{types}");
+    }
+    let one = text(&firecraft(&["types", "norm"], folder.path()).stdout);
+    assert!(!one.contains("cosine"), "{one}");
+    let devices = text(&firecraft(&["devices"], folder.path()).stdout);
+    assert!(devices.lines().any(|line| line == "flex"), "{devices}");
+}
