@@ -1,12 +1,13 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Compose, Contrast, Crop, Elastic,
-    Equalize, Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert, Linear,
-    Normalize, Pad, PermuteChannels, Perspective, Posterize, RandomCrop, RandomFlipConfig,
-    RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize,
-    ResizedCrop, Rotate, Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms,
-    Transpose, VerticalFlip, WarpAffine,
+    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, ColorJitter, Compose, Contrast,
+    Crop, Elastic, Equalize, Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert,
+    Linear, Normalize, Pad, PermuteChannels, Perspective, Posterize, RandomAffine, RandomApply,
+    RandomCrop, RandomErasing, RandomFlipConfig, RandomPerspective, RandomResizedCrop,
+    RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate,
+    Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
+    WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -34,6 +35,22 @@ use serde::de::DeserializeOwned;
 pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     let registry = registries.get_mut::<Transforms>();
     registry.register("compose", "several transforms in order", Compose::build)?;
+    registry.register("one_of", "one of several transforms", Choice::build_one_of)?;
+    registry.register(
+        "some_of",
+        "some of several transforms",
+        Choice::build_some_of,
+    )?;
+    registry.register(
+        "random_order",
+        "several transforms in a random order",
+        Choice::build_random_order,
+    )?;
+    registry.register(
+        "random_apply",
+        "a transform, with probability p",
+        RandomApply::build,
+    )?;
     add::<Affine>(
         registry,
         "affine",
@@ -47,6 +64,11 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     add::<BoxBlur>(registry, "box_blur", "averages over boxes")?;
     add::<Brightness>(registry, "brightness", "multiplies all values")?;
     add::<CenterCrop>(registry, "center_crop", "cuts out the middle")?;
+    add::<ColorJitter>(
+        registry,
+        "color_jitter",
+        "brightness, contrast, saturation and hue at random",
+    )?;
     add::<Contrast>(registry, "contrast", "scales the distance to the mean grey")?;
     add::<Crop>(registry, "crop", "cuts out a given rectangle")?;
     add::<Elastic>(registry, "elastic", "stretches and squeezes like rubber")?;
@@ -72,12 +94,19 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     add::<PermuteChannels>(registry, "permute_channels", "channels in another order")?;
     add::<Perspective>(registry, "perspective", "moves four points to four others")?;
     add::<Posterize>(registry, "posterize", "keeps the highest bits")?;
+    add::<RandomAffine>(
+        registry,
+        "random_affine",
+        "turns, shifts, scales and shears",
+    )?;
     add::<RandomCrop>(registry, "random_crop", "cuts out a rectangle at random")?;
+    add::<RandomErasing>(registry, "random_erasing", "paints over a random rectangle")?;
     add::<RandomFlipConfig>(
         registry,
         "random_flip",
         "mirrors left-right, up-down or both",
     )?;
+    add::<RandomPerspective>(registry, "random_perspective", "moves the corners inwards")?;
     add::<RandomResizedCrop>(
         registry,
         "random_resized_crop",
@@ -160,7 +189,22 @@ mod tests {
                     .with_fill_value(0.5),
             )
             .with(RandomTranslationConfig::new(0.1, 0.2))
-            .with(RandomZoomConfig::new(0.3).with_interpolation(Interpolation::Nearest));
+            .with(RandomZoomConfig::new(0.3).with_interpolation(Interpolation::Nearest))
+            .with(Choice::weighted(
+                Compose::new()
+                    .with(crate::Invert::new())
+                    .with(crate::Equalize::new()),
+                vec![1.0, 2.0],
+            ))
+            .with(Choice::some_of(
+                1,
+                1,
+                Compose::new().with(crate::Hue::new(0.1)),
+            ))
+            .with(Choice::random_order(
+                Compose::new().with(crate::ColorJitter::default()),
+            ))
+            .with(RandomApply::new(0.25, crate::RandomErasing::new()));
         let json = serde_json::to_string(&chain.spec().unwrap()).unwrap();
         let spec: Spec = serde_json::from_str(&json).unwrap();
         let again = registries().build::<Transforms>(&spec).unwrap();

@@ -87,6 +87,14 @@ impl Compose {
         Ok(compose)
     }
 
+    /// The specs of the transforms in order.
+    pub(crate) fn specs(&self) -> Result<Vec<Value>, SpecError> {
+        self.transforms()
+            .enumerate()
+            .map(|(i, transform)| transform.spec().map(Value::from).map_err(|e| e.at(i)))
+            .collect()
+    }
+
     /// The constructor for registries.
     pub(crate) fn build(
         spec: &Spec,
@@ -130,11 +138,7 @@ impl Transform for Compose {
     }
 
     fn spec(&self) -> Result<Spec, SpecError> {
-        let transforms = self
-            .transforms()
-            .enumerate()
-            .map(|(i, transform)| transform.spec().map(Value::from).map_err(|e| e.at(i)))
-            .collect::<Result<Vec<_>, _>>()?;
+        let transforms = self.specs().map_err(|error| error.under("transforms"))?;
         let spec = Spec::new(self.name()).with("transforms", transforms);
         Ok(if self.exact {
             spec.with("exact", true)

@@ -5,6 +5,8 @@ mod auto_contrast;
 mod box_blur;
 mod brightness;
 mod center_crop;
+mod choice;
+mod color_jitter;
 mod compose;
 mod contrast;
 mod crop;
@@ -24,8 +26,12 @@ mod permute_channels;
 mod perspective;
 mod pointwise;
 mod posterize;
+mod random_affine;
+mod random_apply;
 mod random_crop;
+mod random_erasing;
 mod random_flip;
+mod random_perspective;
 mod random_resized_crop;
 mod random_rotation;
 mod random_translation;
@@ -46,6 +52,8 @@ pub use auto_contrast::AutoContrast;
 pub use box_blur::BoxBlur;
 pub use brightness::Brightness;
 pub use center_crop::{CenterCrop, OddRest};
+pub use choice::Choice;
+pub use color_jitter::ColorJitter;
 pub use compose::Compose;
 pub use contrast::{Contrast, GreyMean};
 pub use crop::Crop;
@@ -64,8 +72,12 @@ pub use pad::Pad;
 pub use permute_channels::PermuteChannels;
 pub use perspective::Perspective;
 pub use posterize::{Posterize, PosterizeNumbers};
+pub use random_affine::RandomAffine;
+pub use random_apply::RandomApply;
 pub use random_crop::RandomCrop;
+pub use random_erasing::RandomErasing;
 pub use random_flip::{FlipMode, RandomFlipConfig};
+pub use random_perspective::RandomPerspective;
 pub use random_resized_crop::RandomResizedCrop;
 pub use random_rotation::RandomRotationConfig;
 pub use random_translation::RandomTranslationConfig;
@@ -82,6 +94,7 @@ pub use vertical_flip::VerticalFlip;
 pub use warp_affine::WarpAffine;
 
 use crate::{AugmentError, Border, Size};
+use firecraft_key::Rng;
 use serde::{Deserialize, Serialize};
 
 /// What Keras' geometric layers show outside the image; [`Border`] has the
@@ -193,6 +206,27 @@ macro_rules! fixed_step {
 }
 pub(crate) use fixed_step;
 
+/// A value whose logarithm is uniform on the range. Takes two words.
+///
+/// Logarithm and power are fixed sequences of operations, so that plans have
+/// the same bits everywhere.
+pub(crate) fn log_uniform((low, high): (f64, f64), rng: &mut Rng) -> f64 {
+    let log = |value: f64| f64::from(firecraft_key::convert::ln(value as f32));
+    exp(rng.range(log(low), log(high))).clamp(low, high)
+}
+
+/// `e^x` by halving the argument and a Taylor series: a fixed sequence of
+/// operations, unlike the standard library's.
+fn exp(x: f64) -> f64 {
+    const HALVINGS: i32 = 8;
+    let small = x / f64::from(1 << HALVINGS);
+    let mut power = 1.0;
+    for n in (1..=9).rev() {
+        power = 1.0 + small / f64::from(n) * power;
+    }
+    (0..HALVINGS).fold(power, |power, _| power * power)
+}
+
 /// The methods of [`Transform`](crate::Transform) that are the same for every
 /// transform that is its own configuration.
 macro_rules! plain_transform {
@@ -269,6 +303,14 @@ pub(crate) mod testing {
 
     use crate::{Image, Plan, Sample, SampleMeta, Size, Transform};
     use firecraft_key::Key;
+
+    #[test]
+    fn exp_is_exp() {
+        for i in -700..700 {
+            let x = f64::from(i) / 100.0;
+            assert!((super::exp(x) / x.exp() - 1.0).abs() < 1e-12, "{x}");
+        }
+    }
 
     pub(crate) const SIZE: Size = Size::new(6, 9);
 
