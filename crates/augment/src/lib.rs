@@ -71,14 +71,15 @@ pub use kernel::ResizeFilter;
 #[cfg(feature = "burn")]
 pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
 pub use ops::{
-    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, ColorJitter, Compose, Contrast,
-    Crop, Displace, Displacement, Elastic, Equalize, EqualizeMethod, Erase, FillMode, FlipMode,
-    Gamma, GaussianBlur, Grayscale, GreyMean, HorizontalFlip, Hue, Invert, Linear, Normalize,
-    OddRest, Pad, PermuteChannels, Perspective, Posterize, PosterizeNumbers, RandomAffine,
+    Affine, AutoAugment, AutoAugmentPolicy, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice,
+    ColorJitter, Compose, Contrast, Crop, Displace, Displacement, Elastic, Equalize,
+    EqualizeMethod, Erase, FillMode, FlipMode, Gamma, GaussianBlur, Grayscale, GreyMean,
+    HorizontalFlip, Hue, Invert, Linear, Normalize, OddRest, Pad, PermuteChannels, Perspective,
+    PolicyOp, PolicySpace, PolicyStyle, Posterize, PosterizeNumbers, RandAugment, RandomAffine,
     RandomApply, RandomCrop, RandomErasing, RandomFlipConfig, RandomPerspective, RandomResizedCrop,
     RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizeRegion,
     ResizeTo, ResizedCrop, Rotate, Saturation, SaturationOf, Sharpness, SharpnessEdge, Solarize,
-    SolarizeAdd, Transpose, VerticalFlip, WarpAffine,
+    SolarizeAdd, SubPolicy, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
 };
 pub use plan::{Apply, Plan, Step};
 pub use preview::{Preview, preview};

@@ -1,13 +1,13 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, ColorJitter, Compose, Contrast,
-    Crop, Elastic, Equalize, Erase, Gamma, GaussianBlur, Grayscale, HorizontalFlip, Hue, Invert,
-    Linear, Normalize, Pad, PermuteChannels, Perspective, Posterize, RandomAffine, RandomApply,
-    RandomCrop, RandomErasing, RandomFlipConfig, RandomPerspective, RandomResizedCrop,
-    RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizedCrop, Rotate,
-    Saturation, Sharpness, Solarize, SolarizeAdd, Transform, Transforms, Transpose, VerticalFlip,
-    WarpAffine,
+    Affine, AutoAugment, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, ColorJitter,
+    Compose, Contrast, Crop, Elastic, Equalize, Erase, Gamma, GaussianBlur, Grayscale,
+    HorizontalFlip, Hue, Invert, Linear, Normalize, Pad, PermuteChannels, Perspective, Posterize,
+    RandAugment, RandomAffine, RandomApply, RandomCrop, RandomErasing, RandomFlipConfig,
+    RandomPerspective, RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig,
+    RandomZoomConfig, Resize, ResizedCrop, Rotate, Saturation, Sharpness, Solarize, SolarizeAdd,
+    Transform, Transforms, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -56,6 +56,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "affine",
         "turns, shifts, scales and shears as given",
     )?;
+    add::<AutoAugment>(registry, "auto_augment", "a policy learned on a data set")?;
     add::<AutoContrast>(
         registry,
         "auto_contrast",
@@ -94,6 +95,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     add::<PermuteChannels>(registry, "permute_channels", "channels in another order")?;
     add::<Perspective>(registry, "perspective", "moves four points to four others")?;
     add::<Posterize>(registry, "posterize", "keeps the highest bits")?;
+    add::<RandAugment>(registry, "rand_augment", "a few operations of one strength")?;
     add::<RandomAffine>(
         registry,
         "random_affine",
@@ -131,6 +133,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "transpose",
         "swaps rows and columns with probability p",
     )?;
+    add::<TrivialAugment>(registry, "trivial_augment", "one operation of any strength")?;
     add::<VerticalFlip>(
         registry,
         "vertical_flip",

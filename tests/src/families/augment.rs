@@ -4,6 +4,7 @@ mod albumentations;
 mod images;
 mod keras;
 mod kornia;
+mod policies;
 mod targets;
 mod timm;
 mod torchvision;
@@ -19,6 +20,9 @@ pub fn run_case(file: &File, case: &Case) -> Outcome {
 }
 
 fn check(file: &File, case: &Case) -> Result<(), Outcome> {
+    if file.name == "policies" {
+        return policies::check(case);
+    }
     match case.peer() {
         "keras" => keras::check(file, case),
         "albumentations" => albumentations::check(file, case),

@@ -1,6 +1,7 @@
 //! The transforms. One file each: configuration, plan, documentation, tests.
 
 mod affine;
+mod auto_augment;
 mod auto_contrast;
 mod box_blur;
 mod brightness;
@@ -25,7 +26,10 @@ mod pad;
 mod permute_channels;
 mod perspective;
 mod pointwise;
+mod policy_op;
+mod policy_space;
 mod posterize;
+mod rand_augment;
 mod random_affine;
 mod random_apply;
 mod random_crop;
@@ -44,10 +48,12 @@ mod sharpness;
 mod solarize;
 mod solarize_add;
 mod transpose;
+mod trivial_augment;
 mod vertical_flip;
 mod warp_affine;
 
 pub use affine::Affine;
+pub use auto_augment::{AutoAugment, AutoAugmentPolicy, SubPolicy};
 pub use auto_contrast::AutoContrast;
 pub use box_blur::BoxBlur;
 pub use brightness::Brightness;
@@ -71,7 +77,10 @@ pub use normalize::Normalize;
 pub use pad::Pad;
 pub use permute_channels::PermuteChannels;
 pub use perspective::Perspective;
+pub use policy_op::{PolicyOp, PolicyStyle};
+pub use policy_space::PolicySpace;
 pub use posterize::{Posterize, PosterizeNumbers};
+pub use rand_augment::RandAugment;
 pub use random_affine::RandomAffine;
 pub use random_apply::RandomApply;
 pub use random_crop::RandomCrop;
@@ -90,6 +99,7 @@ pub use sharpness::{Sharpness, SharpnessEdge};
 pub use solarize::Solarize;
 pub use solarize_add::SolarizeAdd;
 pub use transpose::Transpose;
+pub use trivial_augment::TrivialAugment;
 pub use vertical_flip::VerticalFlip;
 pub use warp_affine::WarpAffine;
 
