@@ -2,8 +2,8 @@
 
 use crate::ScheduleError;
 use crate::check::Check;
+use crate::math::half_cosine;
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 /// How a transition is spread over its length.
 ///
@@ -73,8 +73,8 @@ impl Curve {
     pub(crate) fn extrapolate(self, p: f64) -> f64 {
         match self {
             Self::Linear => 1.0 - p,
-            Self::Cosine => 0.5 * (1.0 + (PI * p).cos()),
-            Self::Waves(waves) => 0.5 * (1.0 + (PI * waves * 2.0 * p).cos()),
+            Self::Cosine => half_cosine(p),
+            Self::Waves(waves) => half_cosine(waves * 2.0 * p),
             Self::OneMinusSqrt => 1.0 - p.sqrt(),
             Self::OneMinusSquare => 1.0 - p * p,
             Self::Power(exponent) => 1.0 - p.powf(exponent),

@@ -22,6 +22,8 @@
 //! # Ok::<(), ScheduleError>(())
 //! ```
 
+#[cfg(feature = "burn")]
+mod burn_lr;
 mod check;
 mod combinators;
 mod config;
@@ -29,6 +31,7 @@ mod context;
 mod curve;
 mod error;
 mod finder;
+mod math;
 mod metric;
 pub mod peers;
 mod preview;
@@ -40,6 +43,10 @@ mod slot;
 mod state;
 mod unit;
 
+#[cfg(feature = "burn-train")]
+pub use burn_lr::MetricStrategy;
+#[cfg(feature = "burn")]
+pub use burn_lr::{BurnLr, MetricHandle};
 pub use combinators::*;
 pub use config::ScheduleConfig;
 pub use context::{Horizon, StepContext};

@@ -1,9 +1,7 @@
-//! No step allocates. In a test binary of its own: it counts what the global
-//! allocator does.
+//! No step allocates. In a test binary of its own: counting replaces the global
+//! allocator.
 
-// The counting allocator is the one place that needs it.
-#![allow(unsafe_code)]
-
+use allocation_counter::measure;
 use firecraft_key::Key;
 use firecraft_schedule::{
     Combine, Combined, CosineConfig, GreedyConfig, JitterConfig, OneCycleConfig, Pure,
@@ -11,47 +9,31 @@ use firecraft_schedule::{
     Sequence, Slot, Slots, StepContext, Unit, register,
 };
 use firecraft_spec::{Registries, Spec};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as our caller promised.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as our caller promised.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::hint::black_box;
 
 fn steps_without_allocating(name: &str, mut scheduler: impl Scheduler) {
     let mut out = vec![0.0; scheduler.width()];
     // Entering a part may happen at any step; none of them may allocate.
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    for update in 0..2_000 {
-        let mut context = StepContext::at(update).with_epoch(update / 10);
-        context.total_updates = Some(2_000);
-        context.updates_per_epoch = Some(10);
-        if update % 10 == 0 {
-            context.metric = Some(1.0);
+    let allocated = measure(|| {
+        for update in 0..2_000 {
+            let mut context = StepContext::at(update).with_epoch(update / 10);
+            context.total_updates = Some(2_000);
+            context.updates_per_epoch = Some(10);
+            if update % 10 == 0 {
+                context.metric = Some(1.0);
+            }
+            scheduler.step(&context, &mut out);
         }
-        scheduler.step(&context, &mut out);
-    }
-    let after = ALLOCATIONS.load(Ordering::Relaxed);
-    assert_eq!(after - before, 0, "{name}");
+    });
+    assert_eq!(allocated.count_total, 0, "{name}");
 }
 
-// One test: another one in the same process would be counted too.
+#[test]
+fn the_counter_counts() {
+    let allocated = measure(|| drop(black_box(Box::new(1))));
+    assert_eq!(allocated.count_total, 1);
+}
+
 #[test]
 fn no_step_allocates() -> Result<(), ScheduleError> {
     let cosine = || Ok::<_, ScheduleError>(Pure::updates(CosineConfig::new(0.1, 1_000.0).init()?));

@@ -2,9 +2,9 @@
 
 use crate::check::Check;
 use crate::config::{is_default, one, schedule_config};
+use crate::math::half_cosine;
 use crate::{Phase, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 /// What a schedule does past its length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl CosineConfig {
         check.positive("cycles", self.cycles)?;
         Ok(Cosine {
             config: self.clone(),
-            angle: PI * self.cycles * 2.0,
+            half_waves: self.cycles * 2.0,
         })
     }
 }
@@ -121,7 +121,7 @@ schedule_config!(
 #[derive(Clone, Debug)]
 pub struct Cosine {
     config: CosineConfig,
-    angle: f64,
+    half_waves: f64,
 }
 
 impl Schedule for Cosine {
@@ -135,7 +135,7 @@ impl Schedule for Cosine {
         if config.k_decay != 1.0 {
             p = p.powf(config.k_decay);
         }
-        let mut fall = 0.5 * (1.0 + (self.angle * p).cos());
+        let mut fall = half_cosine(self.half_waves * p);
         if config.exponent != 1.0 {
             fall = fall.powf(config.exponent);
         }
