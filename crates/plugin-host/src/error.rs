@@ -2,7 +2,8 @@
 
 use std::{io, path::PathBuf};
 
-use firecraft_plugin::{ENTRY_SYMBOL, Mismatch};
+use firecraft_plugin::abi::{ENTRY_SYMBOL, Mismatch, Status};
+use firecraft_spec::SpecError;
 
 /// Why a plugin can't be used. The host is unharmed and nothing is registered.
 #[derive(Debug, thiserror::Error)]
@@ -47,19 +48,34 @@ pub enum PluginError {
     /// offers.
     #[error("the plugin declines this host; it may need a newer firecraft")]
     Declined,
-    /// The entry function returned a pointer that no table can have.
-    #[error("the plugin's entry table is at {address:#x}, not aligned to {alignment} bytes")]
+    /// A pointer to a table is null.
+    #[error("the plugin's {table} table is missing; rebuild the plugin")]
+    NoTable {
+        /// Which table.
+        table: &'static str,
+    },
+    /// A pointer that no table can have.
+    #[error("the plugin's {table} table is at {address:#x}, not aligned to {alignment} bytes")]
     Misaligned {
+        /// Which table.
+        table: &'static str,
         /// Where the table claims to be.
         address: usize,
         /// What the table needs.
         alignment: usize,
     },
-    /// The table is of another format or version.
-    #[error("the plugin's entry table does not fit this host: {0}; rebuild the plugin")]
-    Head(#[from] Mismatch),
+    /// A table is of another format or version.
+    #[error("the plugin's {table} table does not fit this host: {mismatch}; rebuild the plugin")]
+    Head {
+        /// Which table.
+        table: &'static str,
+        /// What does not fit.
+        mismatch: Mismatch,
+    },
     /// A text of the table is missing, too long, or not UTF-8.
-    #[error("the plugin's `{field}` is {found}, expected 1 to {limit} bytes of UTF-8")]
+    #[error(
+        "the plugin's `{field}` is {found}, expected 1 to {limit} bytes of UTF-8; rebuild the plugin"
+    )]
     Text {
         /// The field of the table.
         field: &'static str,
@@ -74,4 +90,35 @@ pub enum PluginError {
         /// How many classes the table counts.
         classes: usize,
     },
+    /// More classes than any plugin has.
+    #[error("the plugin counts {classes} classes, at most {limit} are taken")]
+    TooManyClasses {
+        /// How many classes the table counts.
+        classes: usize,
+        /// How many are taken.
+        limit: usize,
+    },
+    /// A class, or what it gave back, is not as the ABI has it.
+    #[error("plugin class `{name}`: {problem}")]
+    Class {
+        /// The name of the class.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A function of a class did not do what it should.
+    #[error("plugin class `{class}`: `{function}` {status}: {message}")]
+    Call {
+        /// The name of the class.
+        class: String,
+        /// The function of the ABI.
+        function: &'static str,
+        /// How it ended.
+        status: Status,
+        /// The reason that the plugin gave.
+        message: String,
+    },
+    /// A class can't be registered.
+    #[error(transparent)]
+    Register(#[from] SpecError),
 }

@@ -2,13 +2,13 @@
 
 use std::{fs, mem, path::Path};
 
-use firecraft_plugin::{ENTRY_SYMBOL, Entry, EntryFn, Head, Host};
+use firecraft_plugin::abi::{ENTRY_SYMBOL, Entry, EntryFn, Head, Host};
 use libloading::Library;
 
 use crate::PluginError;
 
 /// The table that plugins get. No extension is offered yet.
-static HOST: Host = Host {
+pub(crate) static HOST: Host = Host {
     head: Head::of::<Host>(),
     get_extension: None,
 };

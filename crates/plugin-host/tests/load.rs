@@ -43,7 +43,7 @@ fn a_library_with_its_own_copy_of_the_abi_loads() {
         (plugin.id(), plugin.version()),
         ("org.example.minimal", "0.1.0")
     );
-    assert_eq!(plugin.classes(), 0);
+    assert_eq!(plugin.classes().len(), 0);
 }
 
 #[test]

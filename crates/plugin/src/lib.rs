@@ -1,20 +1,25 @@
 //! The firecraft plugin ABI and the kit for plugin authors.
 //!
-//! A plugin is a shared library that exports one function, [`ENTRY_SYMBOL`] of
-//! the type [`EntryFn`], which returns a table, [`Entry`]. Rust has no stable
-//! ABI, so everything that crosses is plain `repr(C)` written by hand: tables
-//! of C functions, borrowed text, numbers. No Rust type, no allocation and no
-//! panic ever crosses.
+//! A plugin is a shared library that exports one function,
+//! [`abi::ENTRY_SYMBOL`], which returns a table, [`abi::Entry`]. Rust has no
+//! stable ABI, so everything that crosses is plain `repr(C)` written by hand:
+//! tables of C functions, borrowed text and bytes, numbers. No Rust type, no
+//! allocation and no panic ever crosses.
 //!
-//! What lives here: the ABI ([`Head`], [`Entry`], [`Host`], [`Str`], …) and,
-//! on top of it, what makes writing a plugin in Rust pleasant. What must not:
-//! anything heavy, and burn above all: a plugin that links burn carries its own
-//! copy of burn's device and autodiff globals. Loading and checking plugins is
-//! the work of `firecraft-plugin-host`.
+//! What lives here: the tables ([`abi`]) and, behind the default feature `sdk`,
+//! what makes writing a plugin in Rust pleasant: the traits [`Transform`] and
+//! [`Scheduler`] and the macro [`declare_plugin!`]. What must not: anything
+//! heavy, and burn above all: a plugin that links burn carries its own copy of
+//! burn's device and autodiff globals. Loading and checking plugins is the work
+//! of `firecraft-plugin-host`.
+//!
+//! Where things go: a field or function that hosts and plugins must agree on is
+//! in `abi`, one file per table, with its offsets asserted; convenience for
+//! authors is in `sdk` and may change with any release.
 //!
 //! # The versioning promise
 //!
-//! 1. [`Head`] never changes: 16 bytes, `magic`, `size`, `major`, `minor`.
+//! 1. [`abi::Head`] never changes: 16 bytes, `magic`, `size`, `major`, `minor`.
 //!    Every table that crosses begins with it.
 //! 2. The same major version means: every field that an older minor version
 //!    had is still there, at the same offset, of the same type and meaning.
@@ -37,11 +42,13 @@
 // The ABI is raw pointers by nature; each use says why it holds.
 #![allow(unsafe_code)]
 
-mod entry;
-mod head;
-mod text;
+pub mod abi;
+#[cfg(feature = "sdk")]
+mod sdk;
 
-pub use entry::{Class, ENTRY_SYMBOL, Entry, EntryFn, ExtensionFn, Host};
 pub use firecraft_key::{Key, Rng};
-pub use head::{Head, MAGIC, MAJOR, MINOR, Mismatch};
-pub use text::Str;
+#[cfg(feature = "sdk")]
+pub use sdk::{
+    Destination, Error, Image, ImageMut, Pixels, PixelsMut, Rows, RowsMut, Scheduler, Source, Step,
+    Transform, glue,
+};

@@ -21,7 +21,10 @@ const BURN_FREE: [&str; 6] = [
 /// All that these may name as dependencies of their code.
 const ONLY: [(&str, &[&str]); 2] = [
     ("firecraft-key", &[]),
-    ("firecraft-plugin", &["firecraft-key", "serde", "schemars"]),
+    (
+        "firecraft-plugin",
+        &["firecraft-key", "serde", "serde_json", "schemars"],
+    ),
 ];
 
 /// Paths to burn from where there must be none, and dependencies where there

@@ -2,7 +2,7 @@
 
 use core::{ffi::c_void, mem};
 
-use crate::{Head, Str};
+use super::{Class, Head, Str, WORD};
 
 /// The one symbol that a plugin exports; of the type [`EntryFn`].
 pub const ENTRY_SYMBOL: &str = "firecraft_plugin_entry";
@@ -18,15 +18,6 @@ pub type EntryFn = unsafe extern "C" fn(host: *const Host) -> *const Entry;
 /// a pointer to a table that begins with a [`Head`] and lives as long as the
 /// process, or null. May be called from any thread.
 pub type ExtensionFn = unsafe extern "C" fn(id: Str) -> *const c_void;
-
-/// One transform or scheduler of a plugin. Opaque in ABI 1.0 as it stands: the
-/// vtables are appended behind a [`Head`] of their own.
-#[repr(C)]
-#[derive(Debug)]
-pub struct Class {
-    /// Says how much follows.
-    pub head: Head,
-}
 
 /// What a plugin tells about itself.
 #[repr(C)]
@@ -63,18 +54,11 @@ impl Entry {
     pub const LEAST: usize = mem::offset_of!(Entry, classes);
 }
 
-const _: () = {
-    const WORD: usize = mem::size_of::<usize>();
-    assert!(mem::offset_of!(Entry, head) == 0);
-    assert!(mem::offset_of!(Entry, id) == 16);
-    assert!(mem::offset_of!(Entry, version) == 16 + 2 * WORD);
-    assert!(mem::offset_of!(Entry, classes) == 16 + 4 * WORD);
-    assert!(mem::offset_of!(Entry, class) == 16 + 5 * WORD);
-    assert!(mem::offset_of!(Entry, get_extension) == 16 + 6 * WORD);
-    assert!(mem::size_of::<Entry>() == 16 + 7 * WORD);
-    assert!(mem::align_of::<Entry>() == WORD);
-    assert!(mem::offset_of!(Host, get_extension) == 16);
-    assert!(mem::size_of::<Host>() == 16 + WORD);
-    // NULL is how C says that a function is missing.
-    assert!(mem::size_of::<Option<EntryFn>>() == WORD);
-};
+super::layout!(
+    Entry, size 16 + 7 * WORD,
+    head 0, id 16, version 16 + 2 * WORD, classes 16 + 4 * WORD, class 16 + 5 * WORD,
+    get_extension 16 + 6 * WORD,
+);
+super::layout!(Host, size 16 + WORD, head 0, get_extension 16);
+// NULL is how C says that a function is missing.
+const _: () = assert!(size_of::<Option<EntryFn>>() == WORD);

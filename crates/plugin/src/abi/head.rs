@@ -14,7 +14,7 @@ pub const MINOR: u16 = 0;
 /// Says what follows: 16 bytes that never change, in any version.
 ///
 /// ```
-/// use firecraft_plugin::{Entry, Head, Mismatch};
+/// use firecraft_plugin::abi::{Entry, Head, Mismatch};
 ///
 /// let head = Head::of::<Entry>();
 /// assert_eq!(head.check(size_of::<Head>()), Ok(()));
@@ -37,14 +37,7 @@ pub struct Head {
     pub minor: u16,
 }
 
-const _: () = {
-    assert!(mem::size_of::<Head>() == 16);
-    assert!(mem::align_of::<Head>() == 4);
-    assert!(mem::offset_of!(Head, magic) == 0);
-    assert!(mem::offset_of!(Head, size) == 8);
-    assert!(mem::offset_of!(Head, major) == 12);
-    assert!(mem::offset_of!(Head, minor) == 14);
-};
+super::layout!(Head, size 16, magic 0, size 8, major 12, minor 14);
 
 impl Head {
     /// The head of a table `T` of this version of the ABI.

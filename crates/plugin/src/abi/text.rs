@@ -1,6 +1,8 @@
-//! Text that is lent across the boundary.
+//! Text and bytes that are lent across the boundary.
 
-use core::{mem, ptr, slice};
+use core::{ptr, slice};
+
+use super::WORD;
 
 /// Borrowed UTF-8: a pointer and a length, not terminated, owned by whoever
 /// made it. Empty text may have a null pointer.
@@ -13,11 +15,7 @@ pub struct Str {
     pub len: usize,
 }
 
-const _: () = {
-    assert!(mem::size_of::<Str>() == 2 * mem::size_of::<usize>());
-    assert!(mem::offset_of!(Str, ptr) == 0);
-    assert!(mem::offset_of!(Str, len) == mem::size_of::<usize>());
-};
+super::layout!(Str, size 2 * WORD, ptr 0, len WORD);
 
 // SAFETY: only bytes that outlive the process are ever shared this way: the
 // statics that `Str::from_static` borrows, and the tables of loaded libraries,
@@ -36,7 +34,7 @@ impl Str {
     /// Lends text that lives as long as the process.
     ///
     /// ```
-    /// use firecraft_plugin::Str;
+    /// use firecraft_plugin::abi::Str;
     ///
     /// let name = Str::from_static("film-grain");
     /// assert_eq!(name.len, 10);
@@ -55,7 +53,7 @@ impl Str {
     /// for `'a`.
     ///
     /// ```
-    /// use firecraft_plugin::Str;
+    /// use firecraft_plugin::abi::Str;
     ///
     /// // SAFETY: a literal lives as long as the process.
     /// let bytes = unsafe { Str::from_static("grain").bytes() };
@@ -71,6 +69,43 @@ impl Str {
         // SAFETY: not null; the caller vouches for the bytes; no longer than a
         // slice may be.
         Some(unsafe { slice::from_raw_parts(self.ptr, self.len) })
+    }
+}
+
+/// Borrowed bytes: a pointer and a length. No bytes may have a null pointer.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes {
+    /// The first byte; null only where `len` is 0.
+    pub ptr: *const u8,
+    /// The number of bytes.
+    pub len: usize,
+}
+
+super::layout!(Bytes, size 2 * WORD, ptr 0, len WORD);
+
+impl Bytes {
+    /// Lends bytes for as long as the caller keeps them.
+    pub const fn of(bytes: &[u8]) -> Self {
+        Self {
+            ptr: bytes.as_ptr(),
+            len: bytes.len(),
+        }
+    }
+
+    /// The bytes, or `None` for a null pointer with a length.
+    ///
+    /// # Safety
+    /// As for [`Str::bytes`].
+    pub unsafe fn get<'a>(self) -> Option<&'a [u8]> {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            Str {
+                ptr: self.ptr,
+                len: self.len,
+            }
+            .bytes()
+        }
     }
 }
 

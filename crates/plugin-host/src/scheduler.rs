@@ -1,0 +1,212 @@
+//! A scheduler of a plugin as a scheduler of firecraft.
+
+use std::sync::Arc;
+
+use firecraft_plugin::abi::{SchedulerTable, StepContext as AbiContext, StepFlags};
+use firecraft_schedule::{ScheduleError, Scheduler, State, StepContext};
+
+use crate::{ClassInfo, PluginError, class::Functions, instance::Instance, sink::Collector};
+
+/// The largest state that is taken from a plugin, in bytes.
+const STATE_LIMIT: usize = 16 << 20;
+
+/// A scheduler that a plugin implements.
+///
+/// [`Scheduler::step`] can't fail, so after a failing step the values are NaN,
+/// which no trainer takes for a learning rate, and
+/// [`failure`](PluginScheduler::failure) says why. A plugin that fills in a
+/// value that is not finite fails, too.
+#[derive(Debug)]
+pub struct PluginScheduler {
+    instance: Instance,
+    table: SchedulerTable,
+    failure: Option<PluginError>,
+}
+
+impl PluginScheduler {
+    /// Makes one from parameters, a JSON object.
+    ///
+    /// # Errors
+    /// If the class is no scheduler, or refuses the parameters.
+    pub(crate) fn new(class: Arc<ClassInfo>, params: &str) -> Result<Self, PluginError> {
+        let Functions::Scheduler(table) = class.functions else {
+            return Err(PluginError::Class {
+                name: class.name().to_owned(),
+                problem: "it is not a scheduler".to_owned(),
+            });
+        };
+        Ok(Self {
+            instance: Instance::new(class, params)?,
+            table,
+            failure: None,
+        })
+    }
+
+    /// Why the values are NaN, after a failing step.
+    pub fn failure(&self) -> Option<&PluginError> {
+        self.failure.as_ref()
+    }
+
+    fn try_step(&self, context: &StepContext, out: &mut [f64]) -> Result<(), PluginError> {
+        let Some(step) = self.table.step else {
+            return Ok(());
+        };
+        let context = to_abi(context);
+        // What the plugin leaves out must not look like a value.
+        out.fill(f64::NAN);
+        self.instance.call("step", |error| {
+            // SAFETY: context, values and sink live as long as the call, and
+            // `&mut self` of the caller keeps other calls away.
+            unsafe {
+                step(
+                    self.instance.as_ptr(),
+                    &context,
+                    out.as_mut_ptr(),
+                    out.len(),
+                    error.as_ptr(),
+                )
+            }
+        })?;
+        match out.iter().find(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(value) => Err(PluginError::Class {
+                name: self.instance.class().name().to_owned(),
+                problem: format!("`step` gave {value} at update {}", context.update),
+            }),
+        }
+    }
+
+    fn try_state(&self) -> Result<State, PluginError> {
+        let class = self.instance.class();
+        let state = State::new(class.name(), class.state_version());
+        let Some(save) = self.table.save else {
+            return Ok(state);
+        };
+        let mut bytes = Collector::new(STATE_LIMIT);
+        self.instance.call("save", |error| {
+            let sink = bytes.lend();
+            // SAFETY: the sinks live as long as the call; a scheduler is not
+            // shared between threads, so no other call is running.
+            unsafe { save(self.instance.as_ptr(), sink.as_ptr(), error.as_ptr()) }
+        })?;
+        let bytes = bytes.bytes().ok_or_else(|| PluginError::Class {
+            name: class.name().to_owned(),
+            problem: format!("its state is larger than {STATE_LIMIT} bytes"),
+        })?;
+        Ok(match String::from_utf8(bytes) {
+            Ok(text) => state.with(TEXT, text),
+            Err(error) => state.with(HEX, to_hex(error.as_bytes())),
+        })
+    }
+}
+
+/// The fields of a saved state: text as it is, other bytes as digits.
+const TEXT: &str = "text";
+const HEX: &str = "hex";
+/// What is saved when the plugin could not: restoring it fails with the reason.
+const FAILURE: &str = "failure";
+
+impl Scheduler for PluginScheduler {
+    fn step(&mut self, context: &StepContext, out: &mut [f64]) {
+        if self.failure.is_none() {
+            self.failure = self.try_step(context, out).err();
+        }
+        if self.failure.is_some() {
+            out.fill(f64::NAN);
+        }
+    }
+
+    fn state(&self) -> State {
+        self.try_state().unwrap_or_else(|error| {
+            let class = self.instance.class();
+            State::new(class.name(), class.state_version()).with(FAILURE, error.to_string())
+        })
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), ScheduleError> {
+        // The plugin decides which versions it reads.
+        let reader = state.open(self.instance.class().name(), state.version)?;
+        if let Some(failure) = reader.get::<Option<String>>(FAILURE)? {
+            return Err(reader.damaged(format!("it could not be saved: {failure}")));
+        }
+        let Some(load) = self.table.load else {
+            return Ok(());
+        };
+        let bytes = match (
+            reader.get::<Option<String>>(TEXT)?,
+            reader.get::<Option<String>>(HEX)?,
+        ) {
+            (Some(text), None) => text.into_bytes(),
+            (None, Some(hex)) => {
+                from_hex(&hex).ok_or_else(|| reader.damaged("`hex` is not hexadecimal"))?
+            }
+            _ => return Err(reader.damaged("expected `text` or `hex`")),
+        };
+        self.instance
+            .call("load", |error| {
+                // SAFETY: the bytes and the sink live as long as the call, and
+                // `&mut self` keeps other calls away.
+                unsafe {
+                    load(
+                        self.instance.as_ptr(),
+                        state.version,
+                        bytes.as_ptr(),
+                        bytes.len(),
+                        error.as_ptr(),
+                    )
+                }
+            })
+            .map_err(|error| reader.damaged(error.to_string()))?;
+        self.failure = None;
+        Ok(())
+    }
+}
+
+fn to_abi(context: &StepContext) -> AbiContext {
+    let mut flags = StepFlags(0);
+    let mut set = |there: bool, flag: StepFlags| flags.0 |= if there { flag.0 } else { 0 };
+    set(context.total_updates.is_some(), StepFlags::TOTAL_UPDATES);
+    set(
+        context.updates_per_epoch.is_some(),
+        StepFlags::UPDATES_PER_EPOCH,
+    );
+    set(context.metric.is_some(), StepFlags::METRIC);
+    AbiContext {
+        size: size_of::<AbiContext>() as u32,
+        flags,
+        update: context.update,
+        epoch: context.epoch,
+        total_updates: context.total_updates.unwrap_or(0),
+        updates_per_epoch: context.updates_per_epoch.unwrap_or(0),
+        metric: context.metric.unwrap_or(f64::NAN),
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn from_hex(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes();
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    (0..digits.len())
+        .step_by(2)
+        .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_survive_as_digits() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_hex(&to_hex(&bytes)), Some(bytes));
+        for broken in ["0", "0g", "+1", "äb"] {
+            assert_eq!(from_hex(broken), None, "{broken}");
+        }
+    }
+}
