@@ -9,7 +9,8 @@ use burn::tensor::Device;
 
 use crate::host_words;
 
-const CONTAINER: &str = "Struct:CountCell";
+/// The container type under which visitors and mappers meet a count.
+pub const CONTAINER: &str = "Struct:CountCell";
 
 /// A count that a layer advances in its forward pass, such as the batches that
 /// a cumulative average has seen. It lives on the host, is recorded as a small
@@ -47,7 +48,8 @@ impl CountCell {
     }
 
     /// The same cell, left out of records: for a layer whose records another
-    /// one without such a count must be able to load.
+    /// one without such a count must be able to load. Visitors and mappers
+    /// don't see it, except mappers that [`reveal`](crate::cells::reveal) it.
     #[must_use]
     pub const fn unrecorded(mut self) -> Self {
         self.recorded = false;
@@ -89,14 +91,14 @@ impl Module for CountCell {
     }
 
     fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        if !self.recorded {
+        if !self.recorded && !host_words::wanted(mapper) {
             return self;
         }
         let (id, [count]) = host_words::map(mapper, CONTAINER, self.id, [self.get()]);
         Self {
             id,
             count: AtomicU64::new(count),
-            recorded: true,
+            recorded: self.recorded,
         }
     }
 

@@ -1,6 +1,7 @@
-//! Integers of the host that travel through module records as a tensor.
+//! Integers of the host that travel through module records as a tensor, and
+//! cells that only mappers which ask for them see.
 
-use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Flag, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 /// The words of a cell as an int parameter on a host backend: two `i32` per
@@ -19,7 +20,7 @@ pub(crate) fn to_param<const N: usize>(id: ParamId, words: [u64; N]) -> Param<Te
 }
 
 /// The words as halves in an int tensor.
-pub(crate) fn to_tensor<const N: usize>(words: [u64; N], device: &Device) -> Tensor<1, Int> {
+pub fn to_tensor<const N: usize>(words: [u64; N], device: &Device) -> Tensor<1, Int> {
     let halves: Vec<i32> = words
         .iter()
         .flat_map(|word| [*word as u32 as i32, (*word >> 32) as u32 as i32])
@@ -28,7 +29,7 @@ pub(crate) fn to_tensor<const N: usize>(words: [u64; N], device: &Device) -> Ten
 }
 
 /// The words of a tensor of halves; `None` when it holds another number.
-pub(crate) fn to_words<const N: usize>(tensor: Tensor<1, Int>) -> Option<[u64; N]> {
+pub fn to_words<const N: usize>(tensor: Tensor<1, Int>) -> Option<[u64; N]> {
     let halves = tensor.try_into_vec_as::<i32>().ok()?;
     if halves.len() != 2 * N {
         return None;
@@ -73,6 +74,30 @@ pub(crate) fn map<M: ModuleMapper, const N: usize>(
     let (id, mapped) = from_param(mapper.map_int(to_param(id, words)));
     mapper.exit_module("state", container);
     (id, mapped.unwrap_or(words))
+}
+
+/// The ids of a question and its answer: a hidden cell asks every mapper
+/// through `map_flag`, and shows itself to those that answer. Random ids of
+/// burn don't collide with them but by a chance of 2^-64 each.
+const QUESTION: u64 = 0x6669_7265_6872_6166;
+const ANSWER: u64 = 0x6372_6166_7468_6964;
+
+/// Whether a mapper wants to see cells that are left out of records.
+pub(crate) fn wanted<M: ModuleMapper>(mapper: &mut M) -> bool {
+    let question = Param::initialized(ParamId::from(QUESTION), Flag::new(false));
+    mapper.map_flag(question).id == ParamId::from(ANSWER)
+}
+
+/// Answers the question of a hidden cell; other flags pass unchanged. To be
+/// called in `map_flag` by a mapper that reads or sets cells which are left
+/// out of records, such as [`CountCell::unrecorded`](crate::CountCell).
+#[must_use]
+pub fn reveal(flag: Param<Flag>) -> Param<Flag> {
+    if flag.id == ParamId::from(QUESTION) {
+        Param::initialized(ParamId::from(ANSWER), Flag::new(false))
+    } else {
+        flag
+    }
 }
 
 /// A device whose tensors are plain host memory, where one is compiled in.

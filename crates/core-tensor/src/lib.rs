@@ -44,6 +44,12 @@ pub mod kernels;
 mod key_cell;
 mod mode_cell;
 
+/// For mappers that read or set the cells of layers themselves.
+pub mod cells {
+    pub use crate::count_cell::CONTAINER as COUNT_CELL;
+    pub use crate::host_words::{reveal, to_tensor, to_words};
+}
+
 pub use buffer::Buffer;
 pub use count_cell::CountCell;
 pub use error::TensorError;

@@ -28,6 +28,7 @@ mod drop_path;
 mod error;
 mod evo_norm;
 mod filter_response_norm;
+mod fold;
 mod global_response_norm;
 mod group_norm;
 mod instance_norm;
@@ -42,7 +43,9 @@ mod running;
 mod simple_norm;
 mod unit_norm;
 
-pub use batch_norm::{BatchNorm, BatchNormConfig, BatchNormMode, RunningVariance, SingleValue};
+pub use batch_norm::{
+    BatchNorm, BatchNormConfig, BatchNormMode, RunningVariance, SingleValue, Weighting, recalibrate,
+};
 pub use batch_renorm::{BatchRenorm, BatchRenormConfig};
 pub use drop_path::{DropPath, DropPathConfig};
 pub use error::NormError;
@@ -50,6 +53,7 @@ pub use evo_norm::{EvoNorm, EvoNormConfig, EvoNormVariant};
 pub use filter_response_norm::{FilterResponseNorm, FilterResponseNormConfig};
 pub use firecraft_core_tensor::Mode;
 pub use firecraft_core_tensor::kernels::Kernels;
+pub use fold::Fold;
 pub use global_response_norm::{GlobalResponseNorm, GlobalResponseNormConfig};
 pub use group_norm::{GroupNorm, GroupNormConfig};
 pub use instance_norm::{InstanceNorm, InstanceNormConfig};

@@ -5,8 +5,10 @@
 
 mod batch;
 mod groups;
+mod plain_layer;
 mod responses;
 mod support;
+mod tools;
 
 use super::Outcome;
 use crate::golden::{Case, File};
@@ -23,6 +25,8 @@ fn check(case: &Case) -> Result<(), Outcome> {
         ("torch", "InstanceNorm1d" | "InstanceNorm2d" | "InstanceNorm3d") => {
             groups::torch_instance(case)
         }
+        ("torch", "fuse_conv_bn_eval" | "fuse_linear_bn_eval") => tools::torch_fuse(case),
+        ("torch", "update_bn") => tools::torch_update(case),
         ("torch", "LayerNorm") => groups::torch_layer(case),
         ("torch", "RMSNorm") => groups::torch_rms(case),
         ("torch", "GroupNorm") => groups::torch_group(case),

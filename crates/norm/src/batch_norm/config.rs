@@ -287,6 +287,8 @@ impl BatchNormConfig {
             running_var: track.then(|| Buffer::new(full(self.initial_variance))),
             num_batches_tracked: batches,
             training: Param::from_bool(true),
+            recalibration: CountCell::default().unrecorded(),
+            recalibrated: CountCell::default().unrecorded(),
             config: self.clone(),
         })
     }

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor};
 use firecraft_core_tensor::kernels::{batch_norm_eval, batch_norm_train};
 use firecraft_core_tensor::{Buffer, CountCell, Mode};
 
-use super::{BatchNormConfig, LAYER, RunningVariance, SingleValue};
+use super::{BatchNormConfig, LAYER, RunningVariance, SingleValue, Weighting};
 use crate::channels::Channels;
 use crate::precision::{cast, working};
 use crate::running::{follow, like};
@@ -71,6 +71,10 @@ pub struct BatchNorm {
     pub num_batches_tracked: CountCell,
     /// On in training, off in evaluation or when frozen; see [`Self::mode`].
     pub training: Param<Flag>,
+    /// How the statistics are being recalibrated, 0 when they are not.
+    pub(super) recalibration: CountCell,
+    /// Values per channel that the recalibration has seen.
+    pub(super) recalibrated: CountCell,
     #[module(skip)]
     pub(super) config: BatchNormConfig,
 }
@@ -154,11 +158,14 @@ impl BatchNorm {
         let channels = self.channels(&x)?;
         let dtype = x.dtype();
         let view = cast(channels.flatten(x), working(dtype));
+        let recalibration = self.recalibration();
         let y = match self.running(mode) {
-            Some((mean, variance)) => self.evaluate(view, mean, variance),
-            None => {
+            Some((mean, variance)) if recalibration.is_none() => {
+                self.evaluate(view, mean, variance)
+            }
+            _ => {
                 self.check_count(&channels)?;
-                self.normalise_by_batch(view, channels.count())
+                self.normalise_by_batch(view, channels.count(), recalibration)
             }
         };
         Ok(channels.restore(cast(y, dtype.into())))
@@ -213,10 +220,19 @@ impl BatchNorm {
         batch_norm_eval(x, gamma, beta, mean, variance, self.config.epsilon)
     }
 
-    fn normalise_by_batch(&self, x: Tensor<3>, count: usize) -> Tensor<3> {
+    fn normalise_by_batch(
+        &self,
+        x: Tensor<3>,
+        count: usize,
+        recalibration: Option<Weighting>,
+    ) -> Tensor<3> {
         let (gamma, beta) = self.affine(x.dtype());
         let config = &self.config;
         let batch = batch_norm_train(x, gamma, beta, config.epsilon, config.kernels);
+        if let Some(weighting) = recalibration {
+            self.recalibrate_by(batch.mean, batch.variance, count, weighting);
+            return batch.output;
+        }
         let correction = match config.running_variance {
             RunningVariance::Unbiased => count as f64 / (count.max(2) - 1) as f64,
             RunningVariance::Biased => 1.0,
@@ -230,7 +246,7 @@ impl BatchNorm {
     }
 
     /// `gamma` and `beta` in the format of the statistics.
-    pub(super) fn affine(&self, dtype: DType) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
+    pub(crate) fn affine(&self, dtype: DType) -> (Option<Tensor<1>>, Option<Tensor<1>>) {
         let value = |param: &Param<Tensor<1>>| cast(param.val(), dtype.into());
         (
             self.gamma.as_ref().map(value),

@@ -14,10 +14,12 @@
 mod config;
 mod layer;
 mod masked;
+mod recalibrate;
 #[cfg(test)]
 mod tests;
 
 pub use config::{BatchNormConfig, RunningVariance, SingleValue};
 pub use layer::{BatchNorm, BatchNormMode};
+pub use recalibrate::{Weighting, recalibrate};
 
 const LAYER: &str = "BatchNorm";
