@@ -13,7 +13,8 @@ mod strategy;
 pub use strategy::MetricStrategy;
 
 use crate::{Horizon, ScheduleError, Scheduler};
-use burn::lr_scheduler::{LearningRate, LrScheduler, LrSchedulerRecord};
+use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use burn::optim::LearningRate;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where metrics are left for schedulers that burn owns.
