@@ -62,3 +62,8 @@ pub use schedules::*;
 pub use slot::Slot;
 pub use state::{State, StateReader};
 pub use unit::Unit;
+
+/// Runs the code of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/schedule.md")]
+struct Guide;
