@@ -39,7 +39,7 @@ pub use presets::{Adam, AdamW, OptimizerConfig, Sgd};
 /// let device = Device::flex().autodiff();
 /// let model = LinearConfig::new(2, 1).with_bias(false).init(&device);
 /// let before = model.weight.val().into_data().try_to_vec::<f32>().unwrap();
-/// let loss = model.forward(Tensor::ones([1, 2], &device)).sum();
+/// let loss = model.forward(Tensor::<2>::ones([1, 2], &device)).sum();
 /// let gradients = GradientsParams::from_grads(loss.backward(), &model);
 ///
 /// let mut optimizer = Optimizer::from(Sgd::torch());

@@ -64,7 +64,11 @@ fn read(folder: &Path) -> Result<ImageDataset, DigitsError> {
     }
     let spread = |&level: &u8| ((u16::from(level.min(16)) * 255 + 8) / 16) as u8;
     let pixels = images.values.iter().map(spread).collect();
-    let labels = labels.values.iter().map(|&label| u32::from(label)).collect();
+    let labels = labels
+        .values
+        .iter()
+        .map(|&label| u32::from(label))
+        .collect();
     let names = (0..10).map(|digit| digit.to_string()).collect();
     Ok(ImageDataset::new([8, 8, 1], pixels, labels, names)?)
 }

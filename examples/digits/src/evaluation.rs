@@ -40,13 +40,16 @@ impl Evaluation {
             let probabilities: Tensor<2> = softmax(model.forward(images), 1);
             let probabilities: Vec<f64> = probabilities.into_data().iter::<f64>().collect();
             for (row, &label) in probabilities.chunks(CLASSES).zip(&batch.labels) {
-                let (predicted, confidence) = row
-                    .iter()
-                    .copied()
-                    .enumerate()
-                    .fold((0, f64::MIN), |best, next| {
-                        if next.1 > best.1 { next } else { best }
-                    });
+                let (predicted, confidence) =
+                    row.iter()
+                        .copied()
+                        .enumerate()
+                        .fold(
+                            (0, f64::MIN),
+                            |best, next| {
+                                if next.1 > best.1 { next } else { best }
+                            },
+                        );
                 predictions.push(Prediction {
                     label: label as usize,
                     predicted,

@@ -143,7 +143,10 @@ pub(crate) fn build(recipe: &Recipe, device: &Device) -> Result<Setup, DigitsErr
 fn choose(field: &str, spec: &Spec, known: [&'static str; 2]) -> Result<&'static str, SpecError> {
     let found = known.into_iter().find(|name| *name == spec.type_name);
     found.ok_or_else(|| {
-        let message = format!("expected `{}` or `{}`, got `{}`", known[0], known[1], spec.type_name);
+        let message = format!(
+            "expected `{}` or `{}`, got `{}`",
+            known[0], known[1], spec.type_name
+        );
         SpecError::field(field, message)
     })
 }

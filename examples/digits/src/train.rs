@@ -9,7 +9,8 @@ use firecraft::data::{Dataset as _, ImageDataset, LoaderConfig};
 use firecraft::spec::Spec;
 use firecraft::trainer::callbacks::{Checkpoint, CsvLogger, Interrupt, ProgressBar, TimingLogger};
 use firecraft::trainer::{
-    Classification, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder, Trainer, TrainerError,
+    Classification, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder, Trainer,
+    TrainerError,
 };
 
 use crate::args::Args;
@@ -21,7 +22,7 @@ use crate::report::Report;
 use crate::setup::{self, Setup};
 use crate::signals::signals;
 
-/// Validation images of a smoke run.
+/// Validation images of a run with shortened epochs.
 const SMOKE_VALIDATION: usize = 32;
 
 /// Trains, tests and reports. Gives `false` for a run that was interrupted.
@@ -58,7 +59,11 @@ pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsErr
 const REPORT: &str = "report.html";
 
 /// Opens an earlier run and checks that it is the one that was meant.
-fn resume(args: &Args, path: &std::path::Path, data: &Data) -> Result<(Recipe, RunFolder), DigitsError> {
+fn resume(
+    args: &Args,
+    path: &std::path::Path,
+    data: &Data,
+) -> Result<(Recipe, RunFolder), DigitsError> {
     let folder = RunFolder::open(path)?;
     let recipe = folder.recipe()?;
     let mut asked = recipe.clone();
@@ -152,7 +157,9 @@ impl Run<'_> {
             augmentation: augmentation.as_ref().map(|compose| compose as _),
             train: &splits.train,
             normalizer: &self.data.normalizer,
-            test: evaluation.as_ref().map(|evaluation| (&splits.test, evaluation)),
+            test: evaluation
+                .as_ref()
+                .map(|evaluation| (&splits.test, evaluation)),
         };
         self.folder.write(REPORT, report.to_html()?.as_bytes())?;
         if finished {
@@ -166,7 +173,7 @@ impl Run<'_> {
 
     fn validation(&self) -> ImageDataset {
         let validation = &self.data.splits.validation;
-        if self.args.smoke {
+        if self.recipe.batches_per_epoch.is_some() {
             validation.take(SMOKE_VALIDATION.min(validation.len()))
         } else {
             validation.clone()
