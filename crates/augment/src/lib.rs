@@ -13,10 +13,16 @@
 //!
 //! # As layers
 //! With the feature `burn` (on by default through `flex`), transforms are
-//! layers, to stand at the front of a model as in Keras: [`RandomFlip`],
-//! [`RandomRotation`], [`RandomTranslation`], [`RandomZoom`], and [`Augment`]
-//! for several of them with one resampling. They act in training only; see
-//! [`Layer`].
+//! layers, to stand at the front of a model as in Keras: `RandomFlip`,
+//! `RandomRotation`, `RandomTranslation`, `RandomZoom`, and `Augment` for
+//! several of them with one resampling. They act in training only; see
+//! `Layer`.
+//!
+//! # On samples
+//! [`Sample`] is an image of bytes or numbers with masks, boxes and key
+//! points, which every geometric step moves along; [`Plan::apply`] changes it
+//! in place. [`Compose`], [`Choice`] and [`RandomApply`] combine transforms,
+//! and [`register`] makes all of them available to specs.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
