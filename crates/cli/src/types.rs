@@ -14,6 +14,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum KindName {
+    Initialiser,
     Schedule,
     Transform,
     Norm,
@@ -22,6 +23,9 @@ enum KindName {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let registries = firecraft::registries()?;
     let wanted = |kind| arguments.kind.is_none_or(|only| only == kind);
+    if wanted(KindName::Initialiser) {
+        list::<firecraft::init::Initializers>(&registries)?;
+    }
     if wanted(KindName::Schedule) {
         list::<firecraft::schedule::Schedulers>(&registries)?;
     }

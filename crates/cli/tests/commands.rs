@@ -62,7 +62,7 @@ fn what_is_wrong_is_one_line_and_a_failure() {
 fn every_kind_of_type_and_the_cpu_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let types = text(&firecraft(&["types"], folder.path()).stdout);
-    for name in ["cosine", "random_flip", "batch_norm"] {
+    for name in ["he_normal", "cosine", "random_flip", "batch_norm"] {
         assert!(types.contains(name), "{types}");
     }
     let one = text(&firecraft(&["types", "norm"], folder.path()).stdout);

@@ -55,6 +55,7 @@ use firecraft_spec::{Registries, SpecError};
 pub fn registries() -> Result<Registries, SpecError> {
     let mut registries = Registries::new();
     augment::register(&mut registries)?;
+    init::register(&mut registries)?;
     norm::register(&mut registries)?;
     schedule::register(&mut registries)?;
     Ok(registries)
