@@ -1,4 +1,5 @@
 //! The loop: order of events, accumulation, bad input.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -8,35 +9,37 @@ use burn::tensor::{Device, Tensor};
 use firecraft_schedule::{ScheduleError, Scheduler, State, StepContext};
 use firecraft_trainer::callbacks::{EarlyStopping, Lambda};
 use firecraft_trainer::{
-    Control, Event, InMemory, Labelled, ModelState, NonFinite, Outcome, Sgd, Trainer, TrainerError,
+    Callback, Context, Control, Event, InMemory, Labelled, ModelState, NonFinite, Outcome, Sgd,
+    Trainer, TrainerError,
 };
 use support::{BATCH, Flat, Net, sized_batch, train, valid};
 
-fn log() -> (
-    Arc<Mutex<Vec<String>>>,
-    Lambda<impl FnMut(&Event<'_>, &firecraft_trainer::Context<'_>) -> Control + Send>,
-) {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let sink = log.clone();
-    let lambda = Lambda::new("log", move |event, context| {
+/// What a [`Log`] has seen, as `event epoch/update`.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Callback for Log {
+    fn key(&self) -> String {
+        "log".into()
+    }
+
+    fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
         let name = format!("{event:?}");
         let name = name.split([' ', '(', '{']).next().unwrap_or_default();
         let at = context.progress;
-        sink.lock()
-            .unwrap()
-            .push(format!("{name} {}/{}", at.epoch, at.update));
-        Control::Continue
-    });
-    (log, lambda)
+        let line = format!("{name} {}/{}", at.epoch, at.update);
+        self.0.lock().unwrap().push(line);
+        Ok(Control::Continue)
+    }
 }
 
 #[test]
 fn events_come_in_the_documented_order() {
     let _alone = support::alone();
-    let (log, lambda) = log();
+    let log = Log::default();
     Trainer::new(Net::new(1), Sgd::torch())
         .epochs(2)
-        .callback(lambda)
+        .callback(log.clone())
         .fit(train(2), valid())
         .unwrap();
     let expected = [
@@ -55,7 +58,7 @@ fn events_come_in_the_documented_order() {
         "EpochEnd 2/4",
         "FitEnd 2/4",
     ];
-    assert_eq!(*log.lock().unwrap(), expected);
+    assert_eq!(*log.0.lock().unwrap(), expected);
 }
 
 /// Writes down what it is given.
@@ -123,7 +126,7 @@ fn accumulated_micro_batches_equal_one_large_batch() {
             weights: None,
         }
     }
-    let fit = |source: InMemory<fn(u64, u64, &Device) -> Labelled<Tensor<2>>>, accumulate| {
+    let fit = |source: InMemory<support::Make>, accumulate| {
         Trainer::new(model.clone(), Sgd::torch().with_momentum(0.9))
             .learning_rate(0.5)
             .accumulate(accumulate)

@@ -1,5 +1,6 @@
 //! A run that is cut at any update and resumed ends with the bits of the run
 //! that was not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -11,6 +11,11 @@
 //! | `evaluation.rs`, `signals.rs`, `report.rs` | what the report shows |
 //! | `ablation.rs` | many runs, one table |
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a program's results go to its standard output"
+)]
+
 mod ablation;
 mod args;
 mod data;

@@ -1,5 +1,6 @@
 //! Bad input is one line with the remedy and a non-zero exit, and nothing that
 //! existed before is touched.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

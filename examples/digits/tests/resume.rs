@@ -1,6 +1,7 @@
 //! Killed at any moment and resumed, a run ends with the bits of the run that
 //! was left alone.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 

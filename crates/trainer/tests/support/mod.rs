@@ -90,7 +90,8 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
     TRAINING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-type Make = fn(u64, u64, &Device) -> Labelled<Tensor<2>>;
+/// Makes the batch of an epoch and an index.
+pub(crate) type Make = fn(u64, u64, &Device) -> Labelled<Tensor<2>>;
 
 pub(crate) fn train(batches: u64) -> InMemory<Make> {
     InMemory::new(batches, batches * BATCH as u64, batch)
