@@ -62,7 +62,7 @@ impl<const D: usize> Axes<D> {
     }
 
     /// The rows in the shape of the tensor again.
-    pub(crate) fn from_rows(self, rows: Tensor<2>) -> Tensor<D> {
+    pub(crate) fn restore(self, rows: Tensor<2>) -> Tensor<D> {
         let [before, features, after] = self.view();
         if after == 1 {
             return rows.reshape(self.dims);
@@ -98,7 +98,7 @@ mod tests {
             let rows = axes.to_rows(x.clone());
             let start = rows.clone().try_into_vec_as::<f32>().unwrap();
             assert_eq!(start[..4], row);
-            let back = axes.from_rows(rows).try_into_vec_as::<f32>().unwrap();
+            let back = axes.restore(rows).try_into_vec_as::<f32>().unwrap();
             assert_eq!(back, x.clone().try_into_vec_as::<f32>().unwrap());
         }
     }

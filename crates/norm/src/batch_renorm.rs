@@ -132,11 +132,11 @@ impl BatchRenormConfig {
                 }
             }
         }
-        if self.r_max.is_some_and(|r| !(r >= 1.0)) {
+        if self.r_max.is_some_and(|r| r.is_nan() || r < 1.0) {
             let r = self.r_max.unwrap_or_default();
             return Err(check::config(LAYER, "r_max", r, "at least 1"));
         }
-        if self.d_max.is_some_and(|d| !(d >= 0.0)) {
+        if self.d_max.is_some_and(|d| d.is_nan() || d < 0.0) {
             let d = self.d_max.unwrap_or_default();
             return Err(check::config(LAYER, "d_max", d, "at least 0"));
         }

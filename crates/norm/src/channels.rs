@@ -100,7 +100,7 @@ impl<const D: usize> Channels<D> {
     }
 
     /// The samples in the axes of the tensor again.
-    pub(crate) fn from_samples(self, x: Tensor<3>) -> Tensor<D> {
+    pub(crate) fn restore_samples(self, x: Tensor<3>) -> Tensor<D> {
         let [_, features, after] = self.view();
         let samples = self.dims[0];
         let between = self.dims[1..self.axis].iter().product();

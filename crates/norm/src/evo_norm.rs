@@ -224,7 +224,7 @@ impl EvoNorm {
             self.sample(samples)
         };
         let y = affine::apply(y, &self.gamma, &self.beta);
-        Ok(channels.from_samples(cast(y, dtype.into())))
+        Ok(channels.restore_samples(cast(y, dtype.into())))
     }
 
     /// The B variants: `x` over the larger of a batch and an instance term.

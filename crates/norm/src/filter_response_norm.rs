@@ -150,7 +150,7 @@ impl FilterResponseNorm {
                     .expand([count, features, positions]),
             );
         }
-        Ok(channels.from_samples(cast(y, dtype.into())))
+        Ok(channels.restore_samples(cast(y, dtype.into())))
     }
 }
 

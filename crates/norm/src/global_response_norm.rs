@@ -112,7 +112,7 @@ impl GlobalResponseNorm {
         let response = square.clamp_min(f32::MIN_POSITIVE).sqrt();
         let mean = response.clone().mean_dim(1).add_scalar(config.epsilon);
         let scaled = affine::apply(x.clone() * (response / mean), &self.gamma, &self.beta);
-        Ok(channels.from_samples(cast(x + scaled, dtype.into())))
+        Ok(channels.restore_samples(cast(x + scaled, dtype.into())))
     }
 }
 

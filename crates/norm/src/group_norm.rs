@@ -260,7 +260,7 @@ impl GroupNorm {
             config.kernels,
         );
         let y = y.output.reshape([count, config.num_channels, positions]);
-        Ok(channels.from_samples(cast(y, dtype.into())))
+        Ok(channels.restore_samples(cast(y, dtype.into())))
     }
 }
 

@@ -292,7 +292,7 @@ impl InstanceNorm {
                 y.output.reshape([count, features, positions])
             }
         };
-        Ok(channels.from_samples(cast(y, dtype.into())))
+        Ok(channels.restore_samples(cast(y, dtype.into())))
     }
 
     fn track(&self, mean: Tensor<1>, variance: Tensor<1>) {

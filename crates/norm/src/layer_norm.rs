@@ -214,7 +214,7 @@ impl LayerNorm {
             self.config.kernels,
         );
         let y = y.output.reshape([count, features]);
-        Ok(axes.from_rows(cast(y, dtype.into())))
+        Ok(axes.restore(cast(y, dtype.into())))
     }
 }
 

@@ -150,6 +150,10 @@ pub struct Identity;
 /// A normalisation layer that was chosen by name; made by [`NormConfig`].
 #[derive(Module, Debug)]
 #[non_exhaustive]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a model holds a few dozen of them at most"
+)]
 pub enum Norm {
     /// No normalisation.
     None(Identity),

@@ -129,7 +129,7 @@ impl SimpleNorm {
         let y = rows * variance.add_scalar(self.config.epsilon).sqrt().recip();
         let y = y.reshape([count, features, 1]);
         let y = affine::apply(y, &self.gamma, &None).reshape([count, features]);
-        Ok(axes.from_rows(cast(y, dtype.into())))
+        Ok(axes.restore(cast(y, dtype.into())))
     }
 }
 

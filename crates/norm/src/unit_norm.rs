@@ -73,7 +73,7 @@ impl UnitNormConfig {
     /// [`NormError::Config`] if a field is out of its range.
     pub fn try_init(&self, _device: &Device) -> Result<UnitNorm, NormError> {
         check::epsilon(LAYER, self.epsilon)?;
-        if !(self.p >= 1.0) {
+        if self.p.is_nan() || self.p < 1.0 {
             return Err(check::config(LAYER, "p", self.p, "at least 1"));
         }
         if self.axes.is_empty() {

@@ -3,14 +3,8 @@
 use super::Outcome;
 use crate::golden::{Case, File};
 
-/// Runs one case of the family `trainer`.
-pub fn run_case(_file: &File, case: &Case) -> Outcome {
-    check(case).into()
-}
-
-// One arm per peer and name; what the arms do not know is unsupported.
-fn check(case: &Case) -> Result<(), Outcome> {
-    match (case.peer(), case.name()) {
-        _ => Err(Outcome::Unsupported),
-    }
+/// Runs one case of the family `trainer`: none is mapped yet, so that each
+/// counts as a failure. Give the first one an arm by its peer and name.
+pub fn run_case(_file: &File, _case: &Case) -> Outcome {
+    Outcome::Unsupported
 }

@@ -167,14 +167,11 @@ impl Source<'_> {
         let inside = taps.each_ref().map(|tap| tap.inside.clone());
         let value = lerp2(taps.map(|tap| tap.value), &tx, &ty);
         let shape = value.dims();
-        match (cut, &self.fill) {
-            (Some(cut), Some(fill)) => {
-                return fill
-                    .clone()
-                    .expand(shape)
-                    .mask_where(cut.expand(shape), value);
-            }
-            _ => {}
+        if let (Some(cut), Some(fill)) = (cut, &self.fill) {
+            return fill
+                .clone()
+                .expand(shape)
+                .mask_where(cut.expand(shape), value);
         }
         match (self.border, &self.fill, inside) {
             (Border::ConstantTwice(_), Some(fill), [Some(a), Some(b), Some(c), Some(d)]) => {

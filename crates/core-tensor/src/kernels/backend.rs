@@ -169,17 +169,20 @@ impl<B: NormBackend> Backward<B, 3> for NormBackward {
     }
 }
 
+/// Output, mean, rest and variance.
+type StepOutput<B> = (
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+    FloatTensor<B>,
+);
+
 /// Runs a step on the inner backend and records it as one node.
 fn step<B: NormBackend, C: CheckpointStrategy>(
     [x, gamma, beta]: [FloatTensor<Autodiff<B, C>>; 3],
     centre: Option<bool>,
     epsilon: f64,
-) -> (
-    FloatTensor<Autodiff<B, C>>,
-    FloatTensor<Autodiff<B, C>>,
-    FloatTensor<Autodiff<B, C>>,
-    FloatTensor<Autodiff<B, C>>,
-) {
+) -> StepOutput<Autodiff<B, C>> {
     let run = |x, gamma, beta| match centre {
         None => B::batch_norm_step(x, gamma, beta, epsilon),
         Some(centre) => B::group_norm_step(x, gamma, beta, centre, epsilon),

@@ -12,7 +12,7 @@ use firecraft::augment::{
 /// The transform that stands for a functional and its arguments.
 pub(super) fn request(name: &str, args: &Field<'_>, is_float: bool) -> Result<Request, Outcome> {
     let factor = |name: &str| Ok::<f32, Outcome>(args.get(name).f64()? as f32);
-    let list = |name: &str| Ok::<Vec<f32>, Outcome>(floats(&args.get(name))?);
+    let list = |name: &str| floats(&args.get(name));
     Ok(match name {
         "adjust_brightness" => Request::rounded(Brightness::new(factor("brightness_factor")?)),
         "adjust_contrast" => Request::rounded(Contrast::new(factor("contrast_factor")?)),
