@@ -9,6 +9,8 @@ pub(crate) enum CliError {
     Spec(#[from] firecraft::spec::SpecError),
     #[error(transparent)]
     Schedule(#[from] firecraft::schedule::ScheduleError),
+    #[error(transparent)]
+    Trainer(#[from] firecraft::trainer::TrainerError),
     #[error("cannot read {}: {source}; give the path of a TOML file with a `type`", path.display())]
     Read {
         path: PathBuf,
@@ -16,7 +18,7 @@ pub(crate) enum CliError {
     },
     #[error("{} is not a spec: {}", path.display(), message.trim().replace('\n', " "))]
     Parse { path: PathBuf, message: String },
-    #[error("cannot write {}: {source}; choose another place with --svg", path.display())]
+    #[error("cannot write {}: {source}; choose another place", path.display())]
     Write {
         path: PathBuf,
         source: std::io::Error,

@@ -5,6 +5,7 @@
 //! program could not do through the `firecraft` crate.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod compare;
 mod devices;
 mod error;
 mod plot;
@@ -24,6 +25,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Put several runs on one page: results, recipes, curves.
+    Compare(compare::Arguments),
     /// List the devices that this binary can use on this machine.
     Devices,
     /// List the `type` names that a recipe may use.
@@ -34,6 +37,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Devices => devices::run(),
         Command::Types(arguments) => types::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),

@@ -101,6 +101,12 @@ pub enum TrainerError {
         /// The names there are.
         known: String,
     },
+    /// A report can't be drawn.
+    #[error("cannot draw the report: {problem}")]
+    Report {
+        /// What is wrong.
+        problem: String,
+    },
     /// The loader can't read its data.
     #[error(transparent)]
     Loader(#[from] firecraft_data::DataError),

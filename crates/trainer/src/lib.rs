@@ -13,6 +13,7 @@
 //! | `checkpoint/`, `archive.rs`, `model_state.rs` | folders that exist whole or not at all; tensors by path |
 //! | `optimizer.rs`, `clip.rs` | burn's update rules with groups and a state by path; bounds on gradients |
 //! | `recipe.rs`, `run_folder.rs`, `metrics.rs` | what a run is made from, where it lives, what was measured |
+//! | `report/` | one HTML page per run, and one that compares runs |
 //!
 //! What must not live here: layers, initialisers, schedules, transforms and
 //! data sets (they have crates of their own and don't know the trainer), and
@@ -33,6 +34,7 @@ mod metrics;
 mod model_state;
 mod optimizer;
 mod recipe;
+pub mod report;
 mod run_folder;
 mod source;
 mod task;
@@ -48,7 +50,7 @@ pub use loss::CrossEntropy;
 pub use metrics::{EpochRow, History, Means, Metrics};
 pub use model_state::ModelState;
 pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd};
-pub use recipe::{RECIPE_VERSION, Recipe};
+pub use recipe::{Difference, RECIPE_VERSION, Recipe};
 pub use run_folder::RunFolder;
 pub use source::{BatchSource, InMemory, Labelled, Targets};
 pub use task::{Classification, StepOutput, Supervised, Task, accuracy};

@@ -151,6 +151,57 @@ impl History {
         best.map(|(row, _)| row)
     }
 
+    /// Reads what [`to_csv`](Self::to_csv) wrote.
+    ///
+    /// ```
+    /// use firecraft_trainer::History;
+    ///
+    /// let text = "epoch,update,learning_rate,loss\n1,10,0.1,0.5\n";
+    /// let history = History::parse_csv(text)?;
+    /// assert_eq!(history.last().unwrap().metrics.get("loss"), Some(0.5));
+    /// assert_eq!(history.to_csv(), text);
+    /// # Ok::<(), String>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, with the line.
+    pub fn parse_csv(text: &str) -> Result<Self, String> {
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let head = reader.headers().map_err(|error| error.to_string())?.clone();
+        let fixed = ["epoch", "update", "learning_rate"];
+        if !head.iter().take(3).eq(fixed) {
+            return Err(format!("line 1: expected the columns {fixed:?} first"));
+        }
+        let mut history = Self::default();
+        for record in reader.records() {
+            let record = record.map_err(|error| error.to_string())?;
+            let line = record.position().map_or(0, csv::Position::line);
+            let wrong = |name: &str, text: &str| {
+                format!("line {line}: `{text}` in column `{name}` is not what belongs there")
+            };
+            let count = |at: usize| {
+                let text = &record[at];
+                text.parse::<u64>().map_err(|_| wrong(fixed[at], text))
+            };
+            let number = |name: &str, text: &str| text.parse().map_err(|_| wrong(name, text));
+            let mut metrics = Metrics::default();
+            for (name, text) in head.iter().zip(&record).skip(3) {
+                if !text.is_empty() {
+                    metrics.set(name, number(name, text)?);
+                }
+            }
+            let epoch = count(0)?.checked_sub(1);
+            history.push(EpochRow {
+                epoch: epoch.ok_or_else(|| wrong("epoch", &record[0]))?,
+                update: count(1)?,
+                learning_rate: number(fixed[2], &record[2])?,
+                metrics,
+            });
+        }
+        Ok(history)
+    }
+
     /// The rows as CSV with a header: `epoch,update,learning_rate,…`.
     ///
     /// Epochs are 1-based, numbers are the shortest digits that give the value
@@ -253,6 +304,9 @@ mod tests {
         first.metrics.set("a\"b,c", f64::NAN);
         history.push(first);
         let text = history.to_csv();
+        let back = History::parse_csv(&text).unwrap();
+        assert_eq!(back.to_csv(), text);
+        assert!(History::parse_csv("epoch,update,learning_rate\n0,1,0.1\n").is_err());
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         assert_eq!(reader.headers().unwrap().get(4), Some("a\"b,c"));
         let record = reader.records().next().unwrap().unwrap();

@@ -185,22 +185,48 @@ impl Recipe {
     ///
     /// [`TrainerError::OtherRecipe`] naming the first field that differs.
     pub fn expect(&self, asked: &Self) -> Result<(), TrainerError> {
-        let found = firecraft_spec::to_value(self)?;
-        let asked = firecraft_spec::to_value(asked)?;
-        match difference(String::new(), &found, &asked) {
+        match self.differences(asked)?.into_iter().next() {
             None => Ok(()),
-            Some((field, found, asked)) => Err(TrainerError::OtherRecipe {
+            Some(Difference {
+                field,
+                found,
+                asked,
+            }) => Err(TrainerError::OtherRecipe {
                 field,
                 found,
                 asked,
             }),
         }
     }
+
+    /// Every field in which another recipe differs.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Spec`] for a value that has no text form.
+    pub fn differences(&self, other: &Self) -> Result<Vec<Difference>, TrainerError> {
+        let found = firecraft_spec::to_value(self)?;
+        let asked = firecraft_spec::to_value(other)?;
+        let mut differences = Vec::new();
+        compare(String::new(), &found, &asked, &mut differences);
+        Ok(differences)
+    }
 }
 
-fn difference(path: String, a: &Value, b: &Value) -> Option<(String, String, String)> {
+/// A field in which two recipes differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its path, such as `augment[0].degrees`.
+    pub field: String,
+    /// The value in the one recipe, or `absent`.
+    pub found: String,
+    /// The value in the other.
+    pub asked: String,
+}
+
+fn compare(path: String, a: &Value, b: &Value, differences: &mut Vec<Difference>) {
     if a == b {
-        return None;
+        return;
     }
     let inside = |name: &str| {
         if path.is_empty() {
@@ -212,20 +238,25 @@ fn difference(path: String, a: &Value, b: &Value) -> Option<(String, String, Str
     match (a, b) {
         (Value::Table(a), Value::Table(b)) => {
             let absent = Value::Null;
-            a.keys()
+            for name in a
+                .keys()
                 .chain(b.keys().filter(|name| !a.contains_key(name)))
-                .find_map(|name| {
-                    let left = a.get(name).unwrap_or(&absent);
-                    let right = b.get(name).unwrap_or(&absent);
-                    difference(inside(name), left, right)
-                })
+            {
+                let left = a.get(name).unwrap_or(&absent);
+                let right = b.get(name).unwrap_or(&absent);
+                compare(inside(name), left, right, differences);
+            }
         }
-        (Value::List(a), Value::List(b)) if a.len() == b.len() => a
-            .iter()
-            .zip(b)
-            .enumerate()
-            .find_map(|(i, (a, b))| difference(format!("{path}[{i}]"), a, b)),
-        _ => Some((path, show(a), show(b))),
+        (Value::List(a), Value::List(b)) if a.len() == b.len() => {
+            for (i, (a, b)) in a.iter().zip(b).enumerate() {
+                compare(format!("{path}[{i}]"), a, b, differences);
+            }
+        }
+        _ => differences.push(Difference {
+            field: path,
+            found: show(a),
+            asked: show(b),
+        }),
     }
 }
 
@@ -266,6 +297,11 @@ mod tests {
             error.contains("`augment[0].degrees` is 10.0 there, 20.0 now"),
             "{error}"
         );
+        other.seed = 5;
+        let fields: Vec<String> = (recipe().differences(&other).unwrap().into_iter())
+            .map(|difference| difference.field)
+            .collect();
+        assert_eq!(fields, ["seed", "augment[0].degrees"]);
         let mut other = recipe();
         other.seed = 4;
         let error = recipe().expect(&other).unwrap_err().to_string();

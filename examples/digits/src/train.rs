@@ -16,9 +16,9 @@ use firecraft::trainer::{
 use crate::args::Args;
 use crate::data::Data;
 use crate::error::DigitsError;
-use crate::evaluation::Evaluation;
+use crate::evaluation::predictions;
 use crate::model::DigitNet;
-use crate::report::Report;
+use crate::report::Contents;
 use crate::setup::{self, Setup};
 use crate::signals::signals;
 
@@ -138,9 +138,9 @@ impl Run<'_> {
 
         let finished = !matches!(fitted.outcome, Outcome::Interrupted { .. });
         // The test data is read here and nowhere else.
-        let evaluation = finished
+        let test = finished
             .then(|| {
-                Evaluation::of(
+                predictions(
                     &fitted.model,
                     &splits.test,
                     &self.data.normalizer,
@@ -148,7 +148,7 @@ impl Run<'_> {
                 )
             })
             .transpose()?;
-        let report = Report {
+        let report = Contents {
             recipe: self.recipe,
             device: &device_name(self.device),
             status: status(&fitted),
@@ -157,16 +157,14 @@ impl Run<'_> {
             augmentation: augmentation.as_ref().map(|compose| compose as _),
             train: &splits.train,
             normalizer: &self.data.normalizer,
-            test: evaluation
-                .as_ref()
-                .map(|evaluation| (&splits.test, evaluation)),
+            test: test.as_ref().map(|predictions| (&splits.test, predictions)),
         };
         self.folder.write(REPORT, report.to_html()?.as_bytes())?;
         if finished {
             self.export(&fitted.model)?;
         }
         Ok(RunResult {
-            test_accuracy: evaluation.map(|evaluation| evaluation.accuracy()),
+            test_accuracy: test.map(|predictions| predictions.accuracy()),
             history: fitted.history,
         })
     }
