@@ -179,6 +179,16 @@ fn differences(
     Ok(())
 }
 
+/// A whole list of transforms would push the other run off the page.
+fn shortened(value: &str) -> String {
+    const MOST: usize = 60;
+    if value.chars().count() <= MOST {
+        return value.to_owned();
+    }
+    let start: String = value.chars().take(MOST - 1).collect();
+    start + "…"
+}
+
 fn chart(runs: &[ComparedRun], name: &str) -> Option<String> {
     let curves: Vec<(&str, Vec<(f64, f64)>)> = runs
         .iter()
@@ -261,6 +271,14 @@ mod tests {
         folder.write("history.csv", b"epoch,update\n1,x\n").unwrap();
         let error = ComparedRun::read(folder.path()).unwrap_err();
         assert!(error.to_string().contains("is damaged"), "{error}");
+    }
+
+    #[test]
+    fn long_values_are_cut_between_letters() {
+        assert_eq!(shortened("0.1"), "0.1");
+        let cut = shortened(&"ä".repeat(61));
+        assert_eq!(cut.chars().count(), 60);
+        assert!(cut.ends_with("ä…"), "{cut}");
     }
 
     #[test]
