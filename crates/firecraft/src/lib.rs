@@ -28,6 +28,7 @@
 //! | `ndarray` | CPU, through ndarray |
 //! | `wgpu`, `vulkan`, `metal`, `webgpu` | GPU, through wgpu |
 //! | `cuda`, `rocm` | NVIDIA and AMD GPUs |
+//! | `images` (default) | none: decoding of JPEG and PNG files |
 //! | `fusion`, `autotune` | kernels that are fused, or chosen by measurement, on GPUs |
 //!
 //! [`core_tensor::device`] opens the one that is asked for by name.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `trainer.rs`, `fit/` | what a fit consists of; the loop; saving and restoring it |
 //! | `task.rs`, `loss.rs`, `source.rs`, `loader_source.rs` | what is computed for a batch, and where batches come from |
+//! | `augmented.rs` | transforms in the workers of a loader |
 //! | `event.rs`, `callback.rs`, `callbacks/` | what happens, who watches, one callback per file |
 //! | `checkpoint/`, `archive.rs`, `model_state.rs` | folders that exist whole or not at all; tensors by path |
 //! | `optimizer.rs`, `clip.rs` | burn's update rules with groups and a state by path; bounds on gradients |
@@ -20,6 +21,7 @@
 //! anything that prints or installs signal handlers; a program does that.
 
 mod archive;
+mod augmented;
 mod callback;
 pub mod callbacks;
 pub mod checkpoint;
@@ -41,6 +43,7 @@ mod task;
 mod trainer;
 
 pub use archive::{ArchiveError, TensorArchive};
+pub use augmented::Augmented;
 pub use callback::{Callback, CallbackState};
 pub use clip::Clip;
 pub use error::TrainerError;

@@ -165,9 +165,9 @@ fn differences(
             rows.push(vec![
                 field,
                 first.name.clone(),
-                found,
+                shortened(&found),
                 run.name.clone(),
-                asked,
+                shortened(&asked),
             ]);
         }
     }
