@@ -72,6 +72,26 @@ impl Factor {
         self.high
     }
 
+    /// The range from `floor` on, if this is a single number's and reaches
+    /// below: how Keras reads a number where no mirror image makes sense.
+    ///
+    /// ```
+    /// use firecraft_augment::Factor;
+    /// assert_eq!(Factor::from(0.5).cut_below(0.0), Factor::from((0.0, 0.5)));
+    /// assert_eq!(Factor::from((-0.1, 0.5)).cut_below(0.0), Factor::from((-0.1, 0.5)));
+    /// ```
+    #[must_use]
+    pub const fn cut_below(self, floor: f64) -> Self {
+        if self.low < floor && self.low == -self.high {
+            Self {
+                low: floor,
+                high: self.high,
+            }
+        } else {
+            self
+        }
+    }
+
     /// A value in `[low, high)`, or `low` if the ends are equal. Takes two
     /// words of the stream in either case.
     pub const fn draw(self, rng: &mut Rng) -> f64 {

@@ -61,34 +61,52 @@ mod error;
 mod factor;
 pub mod geometry;
 pub mod kernel;
+mod lab;
 #[cfg(feature = "burn")]
 pub mod layer;
+pub mod mix;
 mod ops;
 mod plan;
 mod preview;
 mod registry;
 mod sample;
 mod transform;
+mod views;
 
 pub use error::AugmentError;
 pub use factor::Factor;
 pub use geometry::{Border, Interpolation, Matrix, Region, Size, Warp, fuse};
 pub use kernel::ResizeFilter;
 #[cfg(feature = "burn")]
-pub use layer::{Augment, Layer, RandomFlip, RandomRotation, RandomTranslation, RandomZoom};
+pub use layer::{
+    Augment, Layer, RandomFlip, RandomRotation, RandomShear, RandomTranslation, RandomZoom,
+};
+pub use mix::{Mix, MixHow, MixMode, MixPlan, Mixing, Partner, cut_region, one_hot};
 pub use ops::{
-    Affine, AutoAugment, AutoAugmentPolicy, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice,
-    ColorJitter, Compose, Contrast, Crop, Displace, Displacement, Elastic, Equalize,
-    EqualizeMethod, Erase, FillMode, FlipMode, Gamma, GaussianBlur, Grayscale, GreyMean,
-    HorizontalFlip, Hue, Invert, Linear, Normalize, OddRest, Pad, PermuteChannels, Perspective,
-    PolicyOp, PolicySpace, PolicyStyle, Posterize, PosterizeNumbers, RandAugment, RandomAffine,
-    RandomApply, RandomCrop, RandomErasing, RandomFlipConfig, RandomPerspective, RandomResizedCrop,
-    RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Resize, ResizeRegion,
-    ResizeTo, ResizedCrop, Rotate, Saturation, SaturationOf, Sharpness, SharpnessEdge, Solarize,
-    SolarizeAdd, SubPolicy, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
+    Affine, AspectRatio, AugMix, AutoAugment, AutoAugmentPolicy, AutoContrast, AutoContrastMethod,
+    Blend, BoxBlur, Brightness, Call, CenterCrop, Choice, Clahe, ClaheMethod, ColorJitter,
+    ColorMatrix, Compose, Compress, Contrast, Crop, Denormalize, Displace, Displacement, Elastic,
+    Equalize, EqualizeMethod, Erase, EraseMode, EraseNoise, FillMode, FlipMode, Gamma,
+    GaussianBlur, GaussianNoise, Grayscale, GreyMean, GreyMethod, HorizontalFlip, HsvShift, Hue,
+    Identity, Invert, Jpeg, Lambda, Linear, LinearTransformation, MeanBlur, MedianBlur, Noise,
+    NoiseKind, Normalize, OddRest, Pad, PadIfNeeded, PadPlace, PermuteChannels, Perspective,
+    PolicyOp, PolicySpace, PolicyStyle, Posterize, PosterizeNumbers, RandAugment,
+    RandomAdjustSharpness, RandomAffine, RandomApply, RandomAutoContrast, RandomBrightness,
+    RandomChannelPermutation, RandomColorDegeneration, RandomContrast, RandomCrop, RandomEqualize,
+    RandomErasing, RandomFlipConfig, RandomGamma, RandomGaussianBlur, RandomGrayscale, RandomHue,
+    RandomInvert, RandomIouCrop, RandomPerspective, RandomPhotometricDistort, RandomPosterization,
+    RandomPosterize, RandomResize, RandomResizedCrop, RandomRotationConfig, RandomSaturation,
+    RandomSharpness, RandomShearConfig, RandomShortestSize, RandomSolarization, RandomSolarize,
+    RandomTranslationConfig, RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize,
+    ResizeRegion, ResizeTo, ResizedCrop, Resizing, Rotate, SaltAndPepper, SanitizeBoxes,
+    SanitizePoints, Saturation, SaturationOf, ScaleJitter, Scheduled, SelectBoxes, Sharpness,
+    SharpnessEdge, Solarize, SolarizeAdd, Strength, SubPolicy, ThreeAugment, TimmAutoAugment,
+    TimmOp, TimmPolicy, TimmRandAugment, ToF32, ToRgb, ToU8, Transpose, TrivialAugment,
+    VerticalFlip, WarpAffine,
 };
 pub use plan::{Apply, Plan, Step};
 pub use preview::{Preview, preview};
 pub use registry::register;
 pub use sample::{BoxFormat, BoxPolicy, BoxRules, Boxes, Image, Points, Sample, Values};
 pub use transform::{LayerTransform, SampleMeta, Transform, Transforms};
+pub use views::{Merge, Views, merge_scores};

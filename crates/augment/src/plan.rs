@@ -1,11 +1,13 @@
 //! Plans: what will be done to one sample, and doing it.
 
 use crate::ops::{
-    AutoContrast, BoxBlur, Brightness, Contrast, Displace, Equalize, Erase, Gamma, GaussianBlur,
-    Grayscale, Hue, Invert, Linear, Normalize, PermuteChannels, Posterize, ResizeRegion,
-    Saturation, Sharpness, Solarize, SolarizeAdd,
+    AutoContrast, Blend, BoxBlur, Brightness, Call, Clahe, ColorMatrix, Compress, Contrast,
+    Denormalize, Displace, Equalize, Erase, Gamma, GaussianBlur, Grayscale, HsvShift, Hue, Invert,
+    Linear, LinearTransformation, MeanBlur, MedianBlur, Noise, Normalize, PermuteChannels,
+    Posterize, Rescale, ResizeRegion, SanitizeBoxes, SanitizePoints, Saturation, SelectBoxes,
+    Sharpness, Solarize, SolarizeAdd, ToF32, ToRgb, ToU8,
 };
-use crate::{AugmentError, Sample, Size, Warp, geometry};
+use crate::{AugmentError, Border, Sample, Size, Warp, geometry};
 use serde::{Deserialize, Serialize};
 
 /// What a step of a plan can do.
@@ -27,6 +29,17 @@ pub trait Apply {
         None
     }
 
+    /// Whether the step moves pixels, and with them masks, boxes and points.
+    fn moves(&self) -> bool {
+        false
+    }
+
+    /// The step that moves everything back to an image of size `input`, for
+    /// those that move; `None` if there is none.
+    fn undo(&self, _input: Size) -> Option<Step> {
+        None
+    }
+
     /// Where a point goes, in pixels from the centre of the top left pixel;
     /// `None` if it can't be said.
     fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
@@ -41,6 +54,24 @@ impl Apply for Warp {
 
     fn output(&self, _input: Size) -> Size {
         self.size
+    }
+
+    fn moves(&self) -> bool {
+        true
+    }
+
+    fn undo(&self, input: Size) -> Option<Step> {
+        Some(Step::Warp(Self {
+            matrix: self.matrix.inverse()?,
+            size: input,
+            // What was cut off is not known any more.
+            border: if self.border.is_constant() {
+                self.border.clone()
+            } else {
+                Border::Constant(Vec::new())
+            },
+            ..self.clone()
+        }))
     }
 
     fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
@@ -137,6 +168,42 @@ steps! {
     BoxBlur,
     /// Read every pixel beside itself.
     Displace,
+    /// Equalise neighbourhoods.
+    Clahe,
+    /// A matrix on the colours.
+    ColorMatrix,
+    /// Add to hue, saturation and value.
+    HsvShift,
+    /// The mean of neighbourhoods.
+    MeanBlur,
+    /// The median of neighbourhoods.
+    MedianBlur,
+    /// Call a function.
+    Call,
+    /// Mix several plans.
+    Blend,
+    /// Compress and decompress.
+    Compress,
+    /// Undo a normalisation.
+    Denormalize,
+    /// Multiply all values of an image by a matrix.
+    LinearTransformation,
+    /// Random values.
+    Noise,
+    /// Multiply and add.
+    Rescale,
+    /// Put boxes in order.
+    SanitizeBoxes,
+    /// Put key points in order.
+    SanitizePoints,
+    /// Drop boxes outside a region.
+    SelectBoxes,
+    /// Bytes become numbers.
+    ToF32,
+    /// Grey becomes colours.
+    ToRgb,
+    /// Numbers become bytes.
+    ToU8,
 }
 
 /// What will be done to one sample, with nothing left to chance.
@@ -212,6 +279,50 @@ impl Plan {
         self.steps
             .iter()
             .try_fold((x, y), |(x, y), step| step.as_apply().map_point(x, y))
+    }
+
+    /// Whether a step moves pixels, and with them masks, boxes and points.
+    #[must_use]
+    pub fn moves(&self) -> bool {
+        self.steps.iter().any(|step| step.as_apply().moves())
+    }
+
+    /// The plan that moves everything back to where it was in an image of size
+    /// `input`: for predictions made on an augmented image. Changes of colour
+    /// are not undone; what was cut off shows the border, or zeros.
+    ///
+    /// ```
+    /// use firecraft_augment::{Boxes, Image, Matrix, Plan, Sample, Size, Warp};
+    /// let size = Size::new(4, 6);
+    /// let turn = Plan::from(Warp {
+    ///     matrix: Matrix::rotation(0.07).about(size.centre()),
+    ///     ..Warp::identity(size)
+    /// });
+    /// let (x, y) = turn.map_point(2.0, 3.0).unwrap();
+    /// let (x, y) = turn.inverse(size)?.map_point(x, y).unwrap();
+    /// assert!((x - 2.0).abs() < 1e-9 && (y - 3.0).abs() < 1e-9);
+    /// # Ok::<(), firecraft_augment::AugmentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If a step that moves pixels has no inverse, such as an elastic one.
+    pub fn inverse(&self, input: Size) -> Result<Self, AugmentError> {
+        let mut size = input;
+        let mut steps = Vec::new();
+        for step in &self.steps {
+            let apply = step.as_apply();
+            if apply.moves() {
+                let undo = apply.undo(size).ok_or_else(|| AugmentError::Image {
+                    operation: "inverse",
+                    got: format!("{step:?}").chars().take(80).collect(),
+                    expected: "steps that can be undone".into(),
+                })?;
+                steps.push(undo);
+            }
+            size = apply.output(size);
+        }
+        steps.reverse();
+        Ok(Self { steps })
     }
 
     /// The same plan with neighbouring warps joined into one resampling each,

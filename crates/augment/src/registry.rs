@@ -1,13 +1,21 @@
 //! Filling a registry with the transforms of this crate.
 
 use crate::{
-    Affine, AutoAugment, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, ColorJitter,
-    Compose, Contrast, Crop, Elastic, Equalize, Erase, Gamma, GaussianBlur, Grayscale,
-    HorizontalFlip, Hue, Invert, Linear, Normalize, Pad, PermuteChannels, Perspective, Posterize,
-    RandAugment, RandomAffine, RandomApply, RandomCrop, RandomErasing, RandomFlipConfig,
-    RandomPerspective, RandomResizedCrop, RandomRotationConfig, RandomTranslationConfig,
-    RandomZoomConfig, Resize, ResizedCrop, Rotate, Saturation, Sharpness, Solarize, SolarizeAdd,
-    Transform, Transforms, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
+    Affine, AugMix, AutoAugment, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, Clahe,
+    ColorJitter, ColorMatrix, Compose, Contrast, Crop, Denormalize, Elastic, Equalize, Erase,
+    Gamma, GaussianBlur, GaussianNoise, Grayscale, HorizontalFlip, HsvShift, Hue, Identity, Invert,
+    Jpeg, Linear, LinearTransformation, MeanBlur, MedianBlur, Normalize, Pad, PadIfNeeded,
+    PermuteChannels, Perspective, Posterize, RandAugment, RandomAdjustSharpness, RandomAffine,
+    RandomApply, RandomAutoContrast, RandomBrightness, RandomChannelPermutation,
+    RandomColorDegeneration, RandomContrast, RandomCrop, RandomEqualize, RandomErasing,
+    RandomFlipConfig, RandomGamma, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
+    RandomIouCrop, RandomPerspective, RandomPhotometricDistort, RandomPosterization,
+    RandomPosterize, RandomResize, RandomResizedCrop, RandomRotationConfig, RandomSaturation,
+    RandomSharpness, RandomShearConfig, RandomShortestSize, RandomSolarization, RandomSolarize,
+    RandomTranslationConfig, RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize, ResizedCrop,
+    Resizing, Rotate, SaltAndPepper, SanitizeBoxes, SanitizePoints, Saturation, ScaleJitter,
+    Sharpness, Solarize, SolarizeAdd, ThreeAugment, TimmAutoAugment, TimmRandAugment, ToF32, ToRgb,
+    ToU8, Transform, Transforms, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -70,6 +78,15 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "color_jitter",
         "brightness, contrast, saturation and hue at random",
     )?;
+    add::<Clahe>(
+        registry,
+        "clahe",
+        "equalises each part of the image by itself",
+    )?;
+    add::<ColorMatrix>(registry, "color_matrix", "multiplies colours by a matrix")?;
+    add::<HsvShift>(registry, "hsv_shift", "adds to hue, saturation and value")?;
+    add::<MeanBlur>(registry, "mean_blur", "the mean of a square")?;
+    add::<MedianBlur>(registry, "median_blur", "the median of a square")?;
     add::<Contrast>(registry, "contrast", "scales the distance to the mean grey")?;
     add::<Crop>(registry, "crop", "cuts out a given rectangle")?;
     add::<Elastic>(registry, "elastic", "stretches and squeezes like rubber")?;
@@ -138,6 +155,126 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         registry,
         "vertical_flip",
         "mirrors up and down with probability p",
+    )?;
+    add::<AugMix>(registry, "aug_mix", "mixes several chains of operations")?;
+    add::<Rescale>(registry, "rescale", "multiplies and adds, without clipping")?;
+    add::<Denormalize>(registry, "denormalize", "undoes a normalisation")?;
+    add::<ToF32>(registry, "to_f32", "bytes become numbers")?;
+    add::<ToU8>(registry, "to_u8", "numbers become bytes")?;
+    add::<ToRgb>(registry, "to_rgb", "grey becomes three channels")?;
+    add::<Identity>(registry, "identity", "nothing")?;
+    add::<Replay>(registry, "replay", "a recorded plan")?;
+    add::<Jpeg>(registry, "jpeg", "the marks of compression")?;
+    add::<LinearTransformation>(
+        registry,
+        "linear_transformation",
+        "a matrix on all values of an image",
+    )?;
+    add::<GaussianNoise>(registry, "gaussian_noise", "adds normal noise")?;
+    add::<SaltAndPepper>(registry, "salt_and_pepper", "makes pixels white or black")?;
+    add::<PadIfNeeded>(
+        registry,
+        "pad_if_needed",
+        "a frame around images that are too small",
+    )?;
+    add::<RandomPhotometricDistort>(
+        registry,
+        "random_photometric_distort",
+        "light and colours as for detectors",
+    )?;
+    add::<RandomChannelPermutation>(
+        registry,
+        "random_channel_permutation",
+        "channels in a random order",
+    )?;
+    add::<RandomGaussianBlur>(registry, "random_gaussian_blur", "softens by a random bell")?;
+    add::<RandomHue>(registry, "random_hue", "turns the hue either way")?;
+    add::<RandomIouCrop>(registry, "random_iou_crop", "a crop that keeps an object")?;
+    add::<RandomShearConfig>(registry, "random_shear", "slants")?;
+    add::<RandomResize>(
+        registry,
+        "random_resize",
+        "a random length of the shorter side",
+    )?;
+    add::<RandomShortestSize>(
+        registry,
+        "random_shortest_size",
+        "one of several lengths of the shorter side",
+    )?;
+    add::<ScaleJitter>(registry, "scale_jitter", "fits a size times a random scale")?;
+    add::<RandomSolarization>(
+        registry,
+        "random_solarization",
+        "inverts the highlights at random",
+    )?;
+    add::<RandomBrightness>(registry, "random_brightness", "adds a random part of white")?;
+    add::<RandomColorDegeneration>(
+        registry,
+        "random_color_degeneration",
+        "blends with the luma",
+    )?;
+    add::<RandomContrast>(
+        registry,
+        "random_contrast",
+        "scales the distance to the mean of each channel",
+    )?;
+    add::<RandomGamma>(
+        registry,
+        "random_gamma",
+        "a power law with a random exponent",
+    )?;
+    add::<RandomPosterization>(
+        registry,
+        "random_posterization",
+        "keeps a random number of bits",
+    )?;
+    add::<RandomSaturation>(
+        registry,
+        "random_saturation",
+        "scales the saturation of HSV",
+    )?;
+    add::<RandomSharpness>(registry, "random_sharpness", "sharper or softer at random")?;
+    add::<RandomZoomOut>(registry, "random_zoom_out", "a larger canvas")?;
+    add::<Resizing>(registry, "resizing", "one size for all images")?;
+    add::<SanitizeBoxes>(registry, "sanitize_boxes", "clips and drops boxes")?;
+    add::<SanitizePoints>(
+        registry,
+        "sanitize_points",
+        "drops or moves key points outside",
+    )?;
+    add::<RandomAdjustSharpness>(
+        registry,
+        "random_adjust_sharpness",
+        "sharpness with probability p",
+    )?;
+    add::<RandomAutoContrast>(
+        registry,
+        "random_auto_contrast",
+        "the whole range of values with probability p",
+    )?;
+    add::<RandomEqualize>(registry, "random_equalize", "equalises with probability p")?;
+    add::<RandomGrayscale>(registry, "random_grayscale", "grey with probability p")?;
+    add::<RandomInvert>(registry, "random_invert", "the negative with probability p")?;
+    add::<RandomPosterize>(
+        registry,
+        "random_posterize",
+        "fewer bits with probability p",
+    )?;
+    add::<RandomSolarize>(
+        registry,
+        "random_solarize",
+        "inverts the highlights with probability p",
+    )?;
+    add::<ThreeAugment>(
+        registry,
+        "three_augment",
+        "grey, solarised or blurred, then jitter",
+    )?;
+    add::<TimmAutoAugment>(registry, "timm_auto_augment", "a policy of timm")?;
+    add::<TimmRandAugment>(
+        registry,
+        "timm_rand_augment",
+        "a few operations, as timm does them",
     )?;
     add::<WarpAffine>(registry, "warp_affine", "reads along a given matrix")?;
     Ok(())

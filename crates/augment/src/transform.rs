@@ -1,6 +1,6 @@
 //! What a transform is.
 
-use crate::{AugmentError, Plan, Size};
+use crate::{AugmentError, Plan, Sample, Size};
 use firecraft_key::Key;
 use firecraft_spec::{Kind, Spec, SpecError};
 use std::fmt;
@@ -36,6 +36,21 @@ pub trait Transform: fmt::Debug + Send + Sync + 'static {
     /// If the configuration is not valid, or the image doesn't suit it.
     fn plan(&self, meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError>;
 
+    /// [`Transform::plan`] for a sample whose targets the draw depends on, such
+    /// as a crop that has to hold a box. The same as `plan` for all others.
+    ///
+    /// # Errors
+    /// As [`Transform::plan`], or if the sample lacks the targets.
+    fn plan_sample(&self, sample: &Sample, key: Key) -> Result<Plan, AugmentError> {
+        self.plan(&sample.meta(), key)
+    }
+
+    /// Whether the draw depends on the targets, so that it takes
+    /// [`Transform::plan_sample`].
+    fn needs_targets(&self) -> bool {
+        false
+    }
+
     /// The spec from which the registry makes this transform again.
     ///
     /// # Errors
@@ -48,13 +63,14 @@ pub trait Transform: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// A transform that keeps the size of every image and can't fail once its
-/// configuration is valid, so that it can be a layer of a network.
+/// A transform that keeps the size and the number of channels of every image,
+/// so that it can be a layer of a network.
 pub trait LayerTransform: Transform {
-    /// [`Transform::plan`] for a configuration known to be valid. The plan
-    /// must suit every image of that size and number of channels, and keep
-    /// both.
-    fn draw(&self, meta: &SampleMeta, key: Key) -> Plan;
+    /// [`Transform::plan`] where it can't fail: for a valid configuration and
+    /// images that suit it. The empty plan where it does.
+    fn draw(&self, meta: &SampleMeta, key: Key) -> Plan {
+        self.plan(meta, key).unwrap_or_default()
+    }
 }
 
 /// The [`Kind`] of transforms in a registry.

@@ -4,6 +4,7 @@
 
 mod clip;
 mod loss;
+mod mix;
 
 use super::Outcome;
 use crate::golden::{Case, File};
@@ -26,6 +27,7 @@ fn check(case: &Case) -> Result<(), Outcome> {
         ("torch", "clip_grad_value_") => clip::torch_value(case),
         ("timm", "adaptive_clip_grad") => clip::timm_adaptive(case),
         ("keras", name) if case.has("clipped") && name.starts_with("SGD") => clip::keras(case),
+        ("torchvision" | "timm" | "keras", _) if case.has("out_x") => mix::check(case),
         _ => Err(Outcome::Unsupported),
     }
 }

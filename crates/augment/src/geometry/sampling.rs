@@ -11,6 +11,30 @@ pub enum Interpolation {
     /// Between the four neighbours, linearly in each direction.
     #[default]
     Bilinear,
+    /// Between sixteen neighbours, by cubic convolution (Keys, 1981) with
+    /// `a = -3/4`: OpenCV, torch.
+    Bicubic,
+    /// The same with `a = -1/2`, which overshoots less: Pillow.
+    CatmullRom,
+}
+
+impl Interpolation {
+    /// The parameter of cubic convolution, if that is what it is.
+    pub(crate) const fn cubic(self) -> Option<f32> {
+        match self {
+            Self::Nearest | Self::Bilinear => None,
+            Self::Bicubic => Some(-0.75),
+            Self::CatmullRom => Some(-0.5),
+        }
+    }
+}
+
+/// The weights of the pixels at -1, 0, 1 and 2 for a point at `t` in `[0, 1)`.
+#[inline]
+pub(crate) fn cubic_weights(t: f32, a: f32) -> [f32; 4] {
+    let near = |x: f32| ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+    let far = |x: f32| ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a;
+    [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
 }
 
 /// What lies outside the image.
@@ -122,6 +146,17 @@ mod tests {
         fn borders_stay_inside(index in -1_000_000_i64..1_000_000, length in 1_usize..50) {
             for border in [Border::Replicate, Border::Symmetric, Border::Reflect, Border::Wrap] {
                 prop_assert!(border.resolve(index, length).unwrap() < length);
+            }
+        }
+    }
+
+    #[test]
+    fn cubic_weights_sum_to_one_and_pass_through_the_pixels() {
+        for a in [-0.5, -0.75] {
+            assert_eq!(cubic_weights(0.0, a), [0.0, 1.0, 0.0, 0.0]);
+            for i in 0..16 {
+                let sum: f32 = cubic_weights(i as f32 / 16.0, a).iter().sum();
+                assert!((sum - 1.0).abs() < 1e-6, "{sum}");
             }
         }
     }

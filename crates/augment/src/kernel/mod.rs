@@ -2,6 +2,7 @@
 //! bits for any number of threads.
 
 mod batch;
+mod cubic;
 mod displace;
 mod fixed;
 mod pixels;

@@ -14,26 +14,36 @@ pub enum ResizeFilter {
     /// nearest-exact. Unlike [`ResizeFilter::Nearest`], it doesn't shift the
     /// content.
     NearestExact,
-    /// The mean of the pixels that a pixel covers (box filter).
+    /// The mean of the pixels whose centres a pixel covers (box filter):
+    /// Pillow's box.
     Area,
+    /// The mean of what a pixel covers, parts of pixels included; linear in
+    /// between if a side grows: OpenCV's area.
+    Coverage,
     /// Linear between neighbours (triangle filter).
     #[default]
     Bilinear,
     /// Cubic convolution (Keys 1981), with `a = -1/2` if smoothed and
     /// `a = -3/4` if not, as in torch.
     Bicubic,
-    /// Windowed sinc with three lobes.
+    /// Windowed sinc with three lobes: Pillow, Keras.
     Lanczos3,
+    /// Windowed sinc with four lobes: OpenCV.
+    Lanczos4,
+    /// Windowed sinc with five lobes: Keras.
+    Lanczos5,
 }
 
 impl ResizeFilter {
     /// Reach to either side, in pixels of the coarser grid.
     const fn support(self) -> f64 {
         match self {
-            Self::Nearest | Self::NearestExact | Self::Area => 0.5,
+            Self::Nearest | Self::NearestExact | Self::Area | Self::Coverage => 0.5,
             Self::Bilinear => 1.0,
             Self::Bicubic => 2.0,
             Self::Lanczos3 => 3.0,
+            Self::Lanczos4 => 4.0,
+            Self::Lanczos5 => 5.0,
         }
     }
 
@@ -53,7 +63,9 @@ impl ResizeFilter {
                     0.0
                 }
             }
-            Self::Lanczos3 if x < 3.0 => sinc(x) * sinc(x / 3.0),
+            Self::Lanczos3 | Self::Lanczos4 | Self::Lanczos5 if x < self.support() => {
+                sinc(x) * sinc(x / self.support())
+            }
             _ => 0.0,
         }
     }
@@ -117,6 +129,12 @@ pub fn resize<T: Element>(
     }
     let size = target.size();
     let (width, channels) = (source.size().width, source.channels());
+    let filter = match filter {
+        ResizeFilter::Coverage => Weights::Coverage {
+            grows: size.width > region.size.width || size.height > region.size.height,
+        },
+        other => Weights::Filter(other),
+    };
     let columns = Taps::new(
         region.left,
         region.size.width,
@@ -152,6 +170,16 @@ pub fn resize<T: Element>(
     Ok(())
 }
 
+/// Where the weights of the source pixels come from.
+#[derive(Clone, Copy)]
+enum Weights {
+    Filter(ResizeFilter),
+    /// What is covered; `grows` if either direction does.
+    Coverage {
+        grows: bool,
+    },
+}
+
 /// The weighted source pixels of every output pixel of one direction.
 struct Taps {
     /// First source pixel and range in `weights`, per output pixel.
@@ -161,7 +189,7 @@ struct Taps {
 
 impl Taps {
     /// For `to` pixels made of the `from` pixels from `offset` on.
-    fn new(offset: usize, from: usize, to: usize, filter: ResizeFilter, antialias: bool) -> Self {
+    fn new(offset: usize, from: usize, to: usize, weights: Weights, antialias: bool) -> Self {
         let scale = from as f64 / to as f64;
         let mut taps = Self {
             spans: Vec::with_capacity(to),
@@ -169,6 +197,14 @@ impl Taps {
         };
         for i in 0..to {
             let first = taps.weights.len();
+            let filter = match weights {
+                Weights::Filter(filter) => filter,
+                Weights::Coverage { grows } => {
+                    let start = taps.covered(i, from, scale, grows);
+                    taps.spans.push((offset + start, first..taps.weights.len()));
+                    continue;
+                }
+            };
             let start = match filter {
                 // torch finds the pixel in f32.
                 ResizeFilter::Nearest => {
@@ -187,6 +223,37 @@ impl Taps {
             taps.spans.push((offset + start, first..taps.weights.len()));
         }
         taps
+    }
+
+    /// The share of each pixel in what is covered. Returns the first pixel.
+    fn covered(&mut self, i: usize, from: usize, scale: f64, grows: bool) -> usize {
+        let (low, high) = (i as f64 * scale, (i + 1) as f64 * scale);
+        let start = (low as usize).min(from - 1);
+        if grows {
+            // The neighbour takes part as far as the pixel reaches into it.
+            let part = (high - (start + 1) as f64) / scale;
+            let part = if part > 0.0 { part.fract() } else { 0.0 };
+            let part = if start + 1 < from { part as f32 } else { 0.0 };
+            self.weights.push(1.0 - part);
+            if part > 0.0 {
+                self.weights.push(part);
+            }
+            return start;
+        }
+        // What rounding leaves of a pixel is nothing.
+        const SLIVER: f64 = 1e-3;
+        let mut j = if low - start as f64 > 1.0 - SLIVER && start + 1 < from {
+            start + 1
+        } else {
+            start
+        };
+        let first = j;
+        while j < from && (j == first || high - j as f64 > SLIVER) {
+            let share = high.min((j + 1) as f64) - low.max(j as f64);
+            self.weights.push((share / scale) as f32);
+            j += 1;
+        }
+        first
     }
 
     /// Normalised weights inside the image. Returns the first pixel.

@@ -77,9 +77,9 @@ pub(super) struct Row {
 
 /// Where a value of channel `c` at pixel `p` lies: `p * pixel + c * channel`.
 #[derive(Clone, Copy)]
-struct Strides {
-    pixel: usize,
-    channel: usize,
+pub(super) struct Strides {
+    pub(super) pixel: usize,
+    pub(super) channel: usize,
 }
 
 impl Strides {
@@ -112,10 +112,10 @@ pub(super) fn run<T: Element>(source: Pixels<'_, T>, target: &mut [T], warp: &Wa
 }
 
 pub(super) struct Job<'a, T> {
-    source: Pixels<'a, T>,
-    warp: &'a Warp,
-    read: Strides,
-    write: Strides,
+    pub(super) source: Pixels<'a, T>,
+    pub(super) warp: &'a Warp,
+    pub(super) read: Strides,
+    pub(super) write: Strides,
 }
 
 impl<'a, T: Element> Job<'a, T> {
@@ -182,7 +182,7 @@ impl<'a, T: Element> Job<'a, T> {
 
     /// Index of a source pixel, through the border.
     #[inline]
-    fn pixel(&self, x: i64, y: i64) -> Option<usize> {
+    pub(super) fn pixel(&self, x: i64, y: i64) -> Option<usize> {
         let Size { height, width } = self.source.size();
         let border = &self.warp.border;
         if matches!(border, Border::ConstantHard(_))
@@ -250,6 +250,8 @@ impl<'a, T: Element> Job<'a, T> {
                 self.bilinear(target, y * width + low, row);
                 (low, high)
             }
+            // All by the general way.
+            Interpolation::Bicubic | Interpolation::CatmullRom => (0, 0),
         };
         for x in (0..low).chain(high..width) {
             self.outside(target, y * width + x, line.at(x));
@@ -343,6 +345,9 @@ impl<'a, T: Element> Job<'a, T> {
                 );
             }
             return;
+        }
+        if let Some(a) = self.warp.interpolation.cubic() {
+            return self.cubic(target, pixel, [sx, sy], a);
         }
         let (x, y) = (whole(sx), whole(sy));
         let taps = if matches!(border, Border::ConstantHard(_)) {

@@ -87,6 +87,7 @@ fn pass(images: Tensor<4>, matrices: &[Matrix], style: &Style) -> Tensor<4> {
             source.tap(x, y, source.fill.clone()).value
         }
         Interpolation::Bilinear => source.bilinear(x, y),
+        cubic => source.cubic(x, y, cubic.cubic().unwrap_or(-0.75)),
     };
     values.reshape([batch, channels, height, width])
 }
@@ -178,6 +179,64 @@ impl Source<'_> {
                 let inside = lerp2([a, b, c, d], &tx, &ty);
                 // The taps hold 0 outside, so `value` is the sum inside.
                 value * inside.clone() + (-inside + 1.0) * fill.clone()
+            }
+            _ => value,
+        }
+    }
+
+    /// Cubic convolution with that parameter.
+    fn cubic(&self, x: Tensor<3>, y: Tensor<3>, a: f32) -> Tensor<3> {
+        let dtype = self.planes.dtype();
+        let (left, top) = (x.clone().floor(), y.clone().floor());
+        let weights = |t: Tensor<3>| {
+            let near =
+                |x: Tensor<3>| (x.clone() * (a + 2.0) - (a + 3.0)) * x.clone().powi_scalar(2) + 1.0;
+            let far =
+                |x: Tensor<3>| ((x.clone() * a - 5.0 * a) * x.clone() + 8.0 * a) * x - 4.0 * a;
+            let t = cast(t, dtype);
+            [
+                far(t.clone() + 1.0),
+                near(t.clone()),
+                near(-t.clone() + 1.0),
+                far(-t + 2.0),
+            ]
+        };
+        let hard = matches!(self.border, Border::ConstantHard(_));
+        let twice = matches!(self.border, Border::ConstantTwice(_));
+        let outside = match self.border {
+            _ if hard => None,
+            _ if twice => self.fill.as_ref().map(Tensor::zeros_like),
+            _ => self.fill.clone(),
+        };
+        let across = weights(x.clone() - left.clone());
+        let down = weights(y.clone() - top.clone());
+        let (mut value, mut weight): (Option<Tensor<3>>, Option<Tensor<3>>) = (None, None);
+        let add = |sum: &mut Option<Tensor<3>>, term: Tensor<3>| {
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + term,
+                None => term,
+            });
+        };
+        for (j, down) in down.iter().enumerate() {
+            for (i, across) in across.iter().enumerate() {
+                let (dx, dy) = (i as f32 - 1.0, j as f32 - 1.0);
+                let tap = self.tap(left.clone() + dx, top.clone() + dy, outside.clone());
+                let share = across.clone() * down.clone();
+                add(&mut value, tap.value * share.clone());
+                if let (true, Some(inside)) = (twice, tap.inside) {
+                    add(&mut weight, inside * share);
+                }
+            }
+        }
+        let value = value.unwrap_or_else(|| self.planes.clone());
+        match (&self.fill, weight) {
+            (Some(fill), Some(inside)) => value * inside.clone() + (-inside + 1.0) * fill.clone(),
+            (Some(fill), None) if hard => {
+                let cut = inside(&(x + 0.5).floor(), self.size.width)
+                    .bool_and(inside(&(y + 0.5).floor(), self.size.height));
+                let shape = value.dims();
+                let fill = fill.clone().expand(shape);
+                fill.mask_where(cut.expand(shape), value)
             }
             _ => value,
         }

@@ -2,12 +2,14 @@
 
 mod composite;
 mod executor;
+mod mix;
 
 pub use executor::apply_batch;
+pub use mix::Mixer;
 
 use crate::{
     AugmentError, Compose, LayerTransform, RandomFlipConfig, RandomRotationConfig,
-    RandomTranslationConfig, RandomZoomConfig, SampleMeta, Size,
+    RandomShearConfig, RandomTranslationConfig, RandomZoomConfig, SampleMeta, Size,
 };
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -60,6 +62,8 @@ pub type RandomFlip = Layer<RandomFlipConfig>;
 pub type RandomRotation = Layer<RandomRotationConfig>;
 /// [`RandomTranslationConfig`] as a layer.
 pub type RandomTranslation = Layer<RandomTranslationConfig>;
+/// [`RandomShearConfig`] as a layer.
+pub type RandomShear = Layer<RandomShearConfig>;
 /// [`RandomZoomConfig`] as a layer.
 pub type RandomZoom = Layer<RandomZoomConfig>;
 /// Several transforms as one layer, which resamples each image once; see
@@ -105,6 +109,9 @@ impl<T: LayerTransform + Clone> Layer<T> {
     }
 
     /// Augments in training, gives `images` back otherwise.
+    ///
+    /// # Panics
+    /// As [`Layer::forward_mode`].
     #[must_use]
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let mode = self.mode.resolve(&images);
@@ -114,12 +121,23 @@ impl<T: LayerTransform + Clone> Layer<T> {
     /// [`Layer::forward`] in a mode of the caller's choice.
     ///
     /// # Panics
-    /// If a [`LayerTransform`] from outside breaks its promise and draws a
-    /// plan that can't be applied.
+    /// If the images don't suit the transform, such as two channels where
+    /// colours are needed; see [`Layer::try_forward`].
     #[must_use]
     pub fn forward_mode(&self, images: Tensor<4>, mode: Mode) -> Tensor<4> {
-        if mode == Mode::Eval {
-            return images;
+        match self.try_forward(images, mode) {
+            Ok(images) => images,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// [`Layer::forward_mode`] for images that may not suit the transform.
+    ///
+    /// # Errors
+    /// What the transform reports for one of the images.
+    pub fn try_forward(&self, images: Tensor<4>, mode: Mode) -> Result<Tensor<4>, AugmentError> {
+        if mode == Mode::Eval || images.shape().num_elements() == 0 {
+            return Ok(images);
         }
         let [batch, channels, height, width] = images.dims();
         let meta = SampleMeta {
@@ -128,15 +146,9 @@ impl<T: LayerTransform + Clone> Layer<T> {
         };
         let key = self.keys.next();
         let plans = (0..batch)
-            .map(|row| self.transform.draw(&meta, key.fold(row as u64)))
-            .collect::<Vec<_>>();
-        match executor::run(images, &plans) {
-            Ok(images) => images,
-            Err(error) => panic!(
-                "{} refused an image, which a LayerTransform must not: {error}",
-                self.transform.name()
-            ),
-        }
+            .map(|row| self.transform.plan(&meta, key.fold(row as u64)))
+            .collect::<Result<Vec<_>, _>>()?;
+        executor::run(images, &plans)
     }
 }
 
@@ -163,6 +175,7 @@ init! {
     RandomFlipConfig => RandomFlip,
     RandomRotationConfig => RandomRotation,
     RandomTranslationConfig => RandomTranslation,
+    RandomShearConfig => RandomShear,
     RandomZoomConfig => RandomZoom,
     Compose => Augment,
 }

@@ -1,13 +1,13 @@
 //! A learned policy: `auto_augment`.
 
-use super::plain_transform;
+use super::plain_layer;
 use super::policy_op::PolicyOp::{
     self, AutoContrast, Brightness, Color, Contrast, Equalize, Invert, Posterize, Rotate,
     Sharpness, ShearX, ShearY, Solarize, TranslateX, TranslateY,
 };
 use super::policy_op::PolicyStyle;
 use super::policy_space::PolicySpace;
-use crate::{AugmentError, Plan, SampleMeta, Transform};
+use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ impl AutoAugment {
 }
 
 impl Transform for AutoAugment {
-    plain_transform!("auto_augment");
+    plain_layer!("auto_augment");
 
     fn validate(&self) -> Result<(), AugmentError> {
         Ok(())
@@ -104,6 +104,8 @@ impl Transform for AutoAugment {
         Ok(plan)
     }
 }
+
+impl LayerTransform for AutoAugment {}
 
 /// Learned on ImageNet.
 const IMAGENET: &[SubPolicy] = &[

@@ -1,6 +1,8 @@
 //! Some of several: `one_of`, `some_of`, `random_order`.
 
-use crate::{AugmentError, Compose, Plan, SampleMeta, Transform, Transforms};
+use crate::{
+    AugmentError, Compose, LayerTransform, Plan, Sample, SampleMeta, Transform, Transforms,
+};
 use firecraft_key::{Key, Rng};
 use firecraft_spec::{Registry, Spec, SpecError};
 use serde::Deserialize;
@@ -240,6 +242,32 @@ impl Transform for Choice {
         Ok(plan)
     }
 
+    /// As [`Compose`] does it.
+    fn plan_sample(&self, sample: &Sample, key: Key) -> Result<Plan, AugmentError> {
+        if !self.needs_targets() {
+            return self.plan(&sample.meta(), key);
+        }
+        self.check()?;
+        let transforms: Vec<&dyn Transform> = self.transforms.transforms().collect();
+        let (mut plan, mut seen) = (Plan::identity(), sample.clone());
+        for i in self.indices(&mut key.rng()) {
+            let next = transforms[i].plan_sample(&seen, key.fold(i as u64))?;
+            next.apply(&mut seen)?;
+            plan.extend(next);
+        }
+        Ok(plan)
+    }
+
+    fn needs_targets(&self) -> bool {
+        self.transforms.needs_targets()
+    }
+
+    fn as_layer(&self) -> Option<&dyn LayerTransform> {
+        self.transforms
+            .as_layer()
+            .map(|_| self as &dyn LayerTransform)
+    }
+
     fn spec(&self) -> Result<Spec, SpecError> {
         let transforms = self.transforms.specs().map_err(|e| e.under("transforms"))?;
         let spec = Spec::new(self.name()).with("transforms", transforms);
@@ -253,6 +281,8 @@ impl Transform for Choice {
         })
     }
 }
+
+impl LayerTransform for Choice {}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! Brightness, contrast, saturation and hue at random: `color_jitter`.
 
-use super::plain_transform;
+use super::plain_layer;
 use crate::{
-    AugmentError, Brightness, Contrast, Factor, Hue, Plan, SampleMeta, Saturation, Transform,
+    AugmentError, Brightness, Contrast, Factor, Hue, LayerTransform, Plan, SampleMeta, Saturation,
+    Transform,
 };
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl ColorJitter {
 }
 
 impl Transform for ColorJitter {
-    plain_transform!("color_jitter");
+    plain_layer!("color_jitter");
 
     fn validate(&self) -> Result<(), AugmentError> {
         for (field, range) in [
@@ -100,6 +101,8 @@ impl Transform for ColorJitter {
         Ok(plan)
     }
 }
+
+impl LayerTransform for ColorJitter {}
 
 #[cfg(test)]
 mod tests {

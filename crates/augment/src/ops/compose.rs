@@ -1,6 +1,6 @@
 //! Several transforms in order: `compose`.
 
-use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform, Transforms};
+use crate::{AugmentError, LayerTransform, Plan, Sample, SampleMeta, Transform, Transforms};
 use firecraft_key::Key;
 use firecraft_spec::{Registry, Spec, SpecError, Value};
 use serde::Deserialize;
@@ -135,6 +135,36 @@ impl Transform for Compose {
             plan.extend(transform.plan(&seen, key.fold(i as u64))?);
         }
         Ok(self.finish(plan, meta))
+    }
+
+    /// Each transform that depends on the targets sees them as those before
+    /// it leave them: the steps in front of it are applied to a copy.
+    fn plan_sample(&self, sample: &Sample, key: Key) -> Result<Plan, AugmentError> {
+        let Some(last) = self.transforms.iter().rposition(|t| t.needs_targets()) else {
+            return self.plan(&sample.meta(), key);
+        };
+        let (mut plan, mut seen) = (Plan::identity(), sample.clone());
+        for (i, transform) in self.transforms.iter().enumerate() {
+            let key = key.fold(i as u64);
+            let next = if i > last {
+                let meta = SampleMeta {
+                    size: plan.output(sample.image.size()),
+                    ..seen.meta()
+                };
+                transform.plan(&meta, key)?
+            } else {
+                transform.plan_sample(&seen, key)?
+            };
+            if i <= last {
+                next.apply(&mut seen)?;
+            }
+            plan.extend(next);
+        }
+        Ok(self.finish(plan, &sample.meta()))
+    }
+
+    fn needs_targets(&self) -> bool {
+        self.transforms().any(Transform::needs_targets)
     }
 
     fn spec(&self) -> Result<Spec, SpecError> {

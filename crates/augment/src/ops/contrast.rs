@@ -3,6 +3,7 @@
 use super::{check_strength, fixed_step};
 use crate::color::{grey, grey_pillow};
 use crate::kernel::Element;
+use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ pub enum GreyMean {
     Exact,
     /// The mean rounded to a whole byte: Pillow, timm.
     Rounded,
+    /// The mean of each channel by itself: Keras.
+    PerChannel,
 }
 
 /// Blends with the mean grey of the image: `mean + factor * (x - mean)`,
@@ -61,6 +64,17 @@ impl Contrast {
         check_strength("contrast", "factor", self.factor)
     }
 
+    fn per_channel<T: Element>(&self, data: &mut [T], channels: usize) {
+        let area = (data.len() / channels) as f64;
+        for c in 0..channels {
+            let values = data.iter().skip(c).step_by(channels);
+            let mean = values.map(|v| f64::from(v.to_f32())).sum::<f64>() / area;
+            for value in data.iter_mut().skip(c).step_by(channels) {
+                *value = T::from_f32(self.number(value.to_f32(), mean as f32, T::MAX));
+            }
+        }
+    }
+
     fn number(&self, value: f32, mean: f32, max: f32) -> f32 {
         (value * self.factor + mean * (1.0 - self.factor)).clamp(0.0, max)
     }
@@ -72,6 +86,10 @@ impl Apply for Contrast {
         if area * channels == 0 {
             return Ok(());
         }
+        if self.mean == GreyMean::PerChannel {
+            each_type!(sample.image.values_mut(), data => self.per_channel(data, channels));
+            return Ok(());
+        }
         let colour = channels >= 3;
         match sample.image.values_mut() {
             Values::U8(data) => {
@@ -80,7 +98,7 @@ impl Apply for Contrast {
                 } else {
                     data.chunks_exact(channels)
                         .map(|p| match self.mean {
-                            GreyMean::Exact => {
+                            GreyMean::Exact | GreyMean::PerChannel => {
                                 f64::from(grey([p[0], p[1], p[2]].map(f32::from)).floor())
                             }
                             GreyMean::Rounded => f64::from(grey_pillow([p[0], p[1], p[2]])),
@@ -89,7 +107,7 @@ impl Apply for Contrast {
                 };
                 let mean = (sum / area as f64) as f32;
                 let mean = match self.mean {
-                    GreyMean::Exact => mean,
+                    GreyMean::Exact | GreyMean::PerChannel => mean,
                     GreyMean::Rounded => (mean + 0.5).floor(),
                 };
                 let table: [u8; 256] = std::array::from_fn(|value| {

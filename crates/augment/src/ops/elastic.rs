@@ -1,11 +1,12 @@
 //! Like rubber: `elastic`.
 
-use super::{GaussianBlur, no_fill, plain_transform};
+use super::{GaussianBlur, no_fill, plain_layer};
 use crate::kernel::{self, Layout, Pixels, PixelsMut};
 use crate::plan::Apply;
 use crate::sample::each_type;
 use crate::{
-    AugmentError, Border, Image, Interpolation, Plan, Sample, SampleMeta, Size, Transform,
+    AugmentError, Border, Image, Interpolation, LayerTransform, Plan, Sample, SampleMeta, Size,
+    Transform,
 };
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,10 @@ impl Apply for Displace {
         sample.move_targets(size, |x, y| inverse(&field, size, x, y))
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn map_point(&self, _x: f64, _y: f64) -> Option<(f64, f64)> {
         // The field depends on the size of the image.
         None
@@ -215,7 +220,7 @@ impl Elastic {
 }
 
 impl Transform for Elastic {
-    plain_transform!("elastic");
+    plain_layer!("elastic");
 
     fn validate(&self) -> Result<(), AugmentError> {
         if !(0.0..=1e4).contains(&self.alpha) {
@@ -252,6 +257,8 @@ impl Transform for Elastic {
         }))
     }
 }
+
+impl LayerTransform for Elastic {}
 
 #[cfg(test)]
 mod tests {

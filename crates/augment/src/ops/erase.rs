@@ -4,6 +4,7 @@ use super::fixed_step;
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Region, Sample};
+use firecraft_key::{Key, convert};
 use serde::{Deserialize, Serialize};
 
 /// Paints a rectangle in one colour; what of it lies outside the image is
@@ -26,6 +27,20 @@ pub struct Erase {
     pub region: Region,
     /// One value, or one per channel, in the unit of the image.
     pub value: Vec<f32>,
+    /// Random values instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<EraseNoise>,
+}
+
+/// Random values for [`Erase`]: standard normal for numbers, uniform for
+/// bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EraseNoise {
+    /// The words of the key they are drawn from.
+    pub key: [u64; 2],
+    /// Whether every pixel has values of its own.
+    pub per_pixel: bool,
 }
 
 impl Erase {
@@ -35,7 +50,18 @@ impl Erase {
         Self {
             region,
             value: value.into(),
+            noise: None,
         }
+    }
+
+    /// Draws the values, for every pixel or one colour for all.
+    #[must_use]
+    pub fn with_noise(mut self, key: Key, per_pixel: bool) -> Self {
+        self.noise = Some(EraseNoise {
+            key: key.words(),
+            per_pixel,
+        });
+        self
     }
 
     fn check(&self) -> Result<(), AugmentError> {
@@ -49,17 +75,29 @@ impl Erase {
     fn run<T: Element>(&self, data: &mut [T], width: usize, channels: usize) {
         let Region { top, left, size } = self.region;
         let right = left.saturating_add(size.width).min(width);
-        for row in data
-            .chunks_exact_mut(width * channels)
-            .skip(top)
-            .take(size.height)
-        {
-            for (x, value) in row.iter_mut().enumerate() {
-                let (x, c) = (x / channels, x % channels);
-                if (left..right).contains(&x) {
-                    let new = self.value[if self.value.len() == 1 { 0 } else { c }];
-                    *value = T::from_f32(new);
-                }
+        let left = left.min(right);
+        let rows = data.chunks_exact_mut(width * channels);
+        for (y, row) in rows.skip(top).take(size.height).enumerate() {
+            let row = &mut row[left * channels..right * channels];
+            for (i, value) in row.iter_mut().enumerate() {
+                let c = i % channels;
+                let new = self.value[if self.value.len() == 1 { 0 } else { c }];
+                *value = T::from_f32(match self.noise {
+                    None => new,
+                    Some(noise) => {
+                        let place = if noise.per_pixel {
+                            y * size.width * channels + i
+                        } else {
+                            c
+                        };
+                        let word = Key::from_words(noise.key).word(place as u64);
+                        if T::IS_INTEGER {
+                            (convert::uniform(word) * 256.0).floor()
+                        } else {
+                            convert::normal(word)
+                        }
+                    }
+                });
             }
         }
     }
@@ -89,6 +127,27 @@ fixed_step!(Erase, "erase");
 mod tests {
     use super::*;
     use crate::{Image, Plan, Size};
+
+    #[test]
+    fn noise_is_inside_the_rectangle_and_the_same_again() {
+        let run = || {
+            let mut sample =
+                Sample::new(Image::from_f32(vec![5.0; 100], Size::new(10, 10), 1).unwrap());
+            let region = Region {
+                top: 2,
+                left: 8,
+                size: Size::new(4, 7),
+            };
+            Plan::from(Erase::new(region, [0.0]).with_noise(Key::from_seed(1), true))
+                .apply(&mut sample)
+                .unwrap();
+            sample.image
+        };
+        let image = run();
+        let changed = image.as_f32().unwrap().iter().filter(|v| **v != 5.0);
+        assert_eq!(changed.count(), 8);
+        assert_eq!(run(), image);
+    }
 
     #[test]
     fn colours_are_per_channel() {

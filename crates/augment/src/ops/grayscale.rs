@@ -3,11 +3,32 @@
 use super::fixed_step;
 use crate::color::{grey, is_colour};
 use crate::kernel::Element;
+use crate::lab::rgb_to_lab;
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
-/// Replaces colours by their luma, `0.2989 R + 0.587 G + 0.114 B`, in every
-/// channel or as an image of one channel: torchvision's `rgb_to_grayscale`.
+/// How [`Grayscale`] makes one number of three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GreyMethod {
+    /// `0.2989 R + 0.587 G + 0.114 B`, cut off: torchvision.
+    #[default]
+    Luma,
+    /// `0.299 R + 0.587 G + 0.114 B`, rounded: OpenCV, kornia and
+    /// albumentations' `weighted_average`.
+    Weighted,
+    /// The L of CIE L*a*b*; numbers go through bytes.
+    Lab,
+    /// Halfway between the largest and the smallest.
+    Desaturation,
+    /// The mean, cut off.
+    Average,
+    /// The largest.
+    Max,
+}
+
+/// Replaces colours by their luma in every channel or as an image of one
+/// channel: torchvision's `rgb_to_grayscale`, albumentations' `ToGray`.
 /// Images of one channel stay as they are.
 ///
 /// ```
@@ -22,6 +43,8 @@ use serde::{Deserialize, Serialize};
 pub struct Grayscale {
     /// Whether one channel is left; else the luma is in the first three.
     pub single_channel: bool,
+    /// What counts as grey.
+    pub method: GreyMethod,
 }
 
 impl Grayscale {
@@ -30,7 +53,15 @@ impl Grayscale {
     pub const fn new() -> Self {
         Self {
             single_channel: false,
+            method: GreyMethod::Luma,
         }
+    }
+
+    /// Sets what counts as grey.
+    #[must_use]
+    pub const fn with_method(mut self, method: GreyMethod) -> Self {
+        self.method = method;
+        self
     }
 
     /// Leaves one channel.
@@ -46,7 +77,7 @@ impl Grayscale {
     }
 
     fn run<T: Element>(&self, data: &mut [T], channels: usize) -> Option<Vec<T>> {
-        let luma = |p: &[T]| T::from_f32_truncated(grey([p[0], p[1], p[2]].map(T::to_f32)));
+        let luma = |p: &[T]| self.method.of([p[0], p[1], p[2]]);
         if self.single_channel {
             return Some(data.chunks_exact(channels).map(luma).collect());
         }
@@ -55,6 +86,23 @@ impl Grayscale {
             pixel[..3].fill(luma);
         }
         None
+    }
+}
+
+impl GreyMethod {
+    fn of<T: Element>(self, rgb: [T; 3]) -> T {
+        let [r, g, b] = rgb.map(T::to_f32);
+        match self {
+            Self::Luma => T::from_f32_truncated(grey([r, g, b])),
+            Self::Weighted => T::from_f32_half_up(r * 0.299 + g * 0.587 + b * 0.114),
+            Self::Lab => {
+                let bytes = [r, g, b].map(|c| u8::from_f32(c * 255.0 / T::MAX));
+                T::from_f32(f32::from(rgb_to_lab(bytes)[0]) * T::MAX / 255.0)
+            }
+            Self::Desaturation => T::from_f32((r.max(g).max(b) + r.min(g).min(b)) / 2.0),
+            Self::Average => T::from_f32_truncated((r + g + b) / 3.0),
+            Self::Max => T::from_f32(r.max(g).max(b)),
+        }
     }
 }
 
@@ -76,12 +124,23 @@ impl Apply for Grayscale {
     }
 }
 
-fixed_step!(Grayscale, "grayscale");
+fixed_step!(Grayscale, "grayscale", plain_transform);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Image, Plan, Size};
+
+    #[test]
+    fn methods_differ_where_they_should() {
+        let of = |method: GreyMethod| method.of([200_u8, 100, 51]);
+        assert_eq!(of(GreyMethod::Luma), 124);
+        assert_eq!(of(GreyMethod::Weighted), 124);
+        assert_eq!(of(GreyMethod::Desaturation), 126);
+        assert_eq!(of(GreyMethod::Average), 117);
+        assert_eq!(of(GreyMethod::Max), 200);
+        assert_eq!(of(GreyMethod::Lab), rgb_to_lab([200, 100, 51])[0]);
+    }
 
     #[test]
     fn opacity_stays() {

@@ -1,30 +1,44 @@
 //! The transforms. One file each: configuration, plan, documentation, tests.
 
 mod affine;
+mod aug_mix;
 mod auto_augment;
 mod auto_contrast;
 mod box_blur;
 mod brightness;
 mod center_crop;
 mod choice;
+mod clahe;
 mod color_jitter;
+mod color_matrix;
 mod compose;
 mod contrast;
+mod convert;
 mod crop;
 mod elastic;
 mod equalize;
 mod erase;
+mod fixed_plan;
 mod gamma;
 mod gaussian_blur;
 mod grayscale;
 mod horizontal_flip;
+mod hsv_shift;
 mod hue;
 mod invert;
+mod jpeg;
+mod lambda;
 mod linear;
+mod linear_transformation;
+mod mean_blur;
+mod median_blur;
+mod noise;
 mod normalize;
 mod pad;
+mod pad_if_needed;
 mod permute_channels;
 mod perspective;
+mod photometric_distort;
 mod pointwise;
 mod policy_op;
 mod policy_space;
@@ -32,77 +46,133 @@ mod posterize;
 mod rand_augment;
 mod random_affine;
 mod random_apply;
+mod random_channel_permutation;
 mod random_crop;
 mod random_erasing;
+mod random_factor;
 mod random_flip;
+mod random_gaussian_blur;
+mod random_hue;
+mod random_iou_crop;
 mod random_perspective;
 mod random_resized_crop;
 mod random_rotation;
+mod random_shear;
+mod random_size;
+mod random_solarization;
+mod random_tone;
 mod random_translation;
 mod random_zoom;
+mod random_zoom_out;
 mod resize;
 mod resized_crop;
+mod resizing;
 mod rotate;
+mod sanitize;
 mod saturation;
+mod scheduled;
 mod sharpness;
 mod solarize;
 mod solarize_add;
+mod sometimes;
+mod three_augment;
+mod timm_auto_augment;
+mod timm_op;
+mod timm_rand_augment;
 mod transpose;
 mod trivial_augment;
 mod vertical_flip;
 mod warp_affine;
 
 pub use affine::Affine;
+pub use aug_mix::{AugMix, Blend};
 pub use auto_augment::{AutoAugment, AutoAugmentPolicy, SubPolicy};
-pub use auto_contrast::AutoContrast;
+pub use auto_contrast::{AutoContrast, AutoContrastMethod};
 pub use box_blur::BoxBlur;
 pub use brightness::Brightness;
 pub use center_crop::{CenterCrop, OddRest};
 pub use choice::Choice;
+pub use clahe::{Clahe, ClaheMethod};
 pub use color_jitter::ColorJitter;
+pub use color_matrix::ColorMatrix;
 pub use compose::Compose;
 pub use contrast::{Contrast, GreyMean};
+pub use convert::{Denormalize, Rescale, ToF32, ToRgb, ToU8};
 pub use crop::Crop;
 pub use elastic::{Displace, Displacement, Elastic};
 pub use equalize::{Equalize, EqualizeMethod};
-pub use erase::Erase;
+pub use erase::{Erase, EraseNoise};
+pub use fixed_plan::{Identity, Replay};
 pub use gamma::Gamma;
 pub use gaussian_blur::GaussianBlur;
-pub use grayscale::Grayscale;
+pub use grayscale::{Grayscale, GreyMethod};
 pub use horizontal_flip::HorizontalFlip;
+pub use hsv_shift::HsvShift;
 pub use hue::Hue;
 pub use invert::Invert;
+pub use jpeg::{Compress, Jpeg};
+pub use lambda::{Call, Lambda};
 pub use linear::Linear;
+pub use linear_transformation::LinearTransformation;
+pub use mean_blur::MeanBlur;
+pub use median_blur::MedianBlur;
+pub use noise::{GaussianNoise, Noise, NoiseKind, SaltAndPepper};
 pub use normalize::Normalize;
 pub use pad::Pad;
+pub use pad_if_needed::{PadIfNeeded, PadPlace};
 pub use permute_channels::PermuteChannels;
 pub use perspective::Perspective;
+pub use photometric_distort::RandomPhotometricDistort;
 pub use policy_op::{PolicyOp, PolicyStyle};
 pub use policy_space::PolicySpace;
 pub use posterize::{Posterize, PosterizeNumbers};
 pub use rand_augment::RandAugment;
 pub use random_affine::RandomAffine;
 pub use random_apply::RandomApply;
+pub use random_channel_permutation::RandomChannelPermutation;
 pub use random_crop::RandomCrop;
-pub use random_erasing::RandomErasing;
+pub use random_erasing::{EraseMode, RandomErasing};
 pub use random_flip::{FlipMode, RandomFlipConfig};
+pub use random_gaussian_blur::RandomGaussianBlur;
+pub use random_hue::RandomHue;
+pub use random_iou_crop::{RandomIouCrop, SelectBoxes};
 pub use random_perspective::RandomPerspective;
 pub use random_resized_crop::RandomResizedCrop;
 pub use random_rotation::RandomRotationConfig;
+pub use random_shear::RandomShearConfig;
+pub use random_size::{RandomResize, RandomShortestSize, ScaleJitter};
+pub use random_solarization::RandomSolarization;
+pub use random_tone::{
+    RandomBrightness, RandomColorDegeneration, RandomContrast, RandomGamma, RandomPosterization,
+    RandomSaturation, RandomSharpness,
+};
 pub use random_translation::RandomTranslationConfig;
 pub use random_zoom::RandomZoomConfig;
+pub use random_zoom_out::RandomZoomOut;
 pub use resize::{Resize, ResizeRegion, ResizeTo};
 pub use resized_crop::ResizedCrop;
+pub use resizing::{AspectRatio, Resizing};
 pub use rotate::Rotate;
+pub use sanitize::{SanitizeBoxes, SanitizePoints};
 pub use saturation::{Saturation, SaturationOf};
+pub use scheduled::{Scheduled, Strength};
 pub use sharpness::{Sharpness, SharpnessEdge};
 pub use solarize::Solarize;
 pub use solarize_add::SolarizeAdd;
+pub use sometimes::{
+    RandomAdjustSharpness, RandomAutoContrast, RandomEqualize, RandomGrayscale, RandomInvert,
+    RandomPosterize, RandomSolarize,
+};
+pub use three_augment::ThreeAugment;
+pub use timm_auto_augment::{TimmAutoAugment, TimmPolicy};
+pub use timm_op::TimmOp;
+pub use timm_rand_augment::TimmRandAugment;
 pub use transpose::Transpose;
 pub use trivial_augment::TrivialAugment;
 pub use vertical_flip::VerticalFlip;
 pub use warp_affine::WarpAffine;
 
+use crate::kernel::Element;
 use crate::{AugmentError, Border, Size};
 use firecraft_key::Rng;
 use serde::{Deserialize, Serialize};
@@ -192,12 +262,27 @@ pub(crate) fn check_strength(
     }
 }
 
+/// Numbers in `0..=1` by way of bytes, rounded half to even.
+pub(crate) fn through_bytes(data: &mut [f32], run: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes: Vec<u8> = data.iter().map(|v| u8::from_f32(v * 255.0)).collect();
+    run(&mut bytes);
+    for (value, byte) in data.iter_mut().zip(bytes) {
+        *value = f32::from(byte) / 255.0;
+    }
+}
+
 /// A step of a plan as a transform that always does just that. Needs a method
 /// `check`.
 macro_rules! fixed_step {
     ($step:ty, $name:literal) => {
+        $crate::ops::fixed_step!($step, $name, plain_layer);
+
+        impl $crate::LayerTransform for $step {}
+    };
+    // For steps that may change the number of channels or the values' type.
+    ($step:ty, $name:literal, $methods:ident) => {
         impl $crate::Transform for $step {
-            $crate::ops::plain_transform!($name);
+            $crate::ops::$methods!($name);
 
             fn validate(&self) -> Result<(), $crate::AugmentError> {
                 self.check()
@@ -227,7 +312,7 @@ pub(crate) fn log_uniform((low, high): (f64, f64), rng: &mut Rng) -> f64 {
 
 /// `e^x` by halving the argument and a Taylor series: a fixed sequence of
 /// operations, unlike the standard library's.
-fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     const HALVINGS: i32 = 8;
     let small = x / f64::from(1 << HALVINGS);
     let mut power = 1.0;
@@ -252,8 +337,21 @@ macro_rules! plain_transform {
 }
 pub(crate) use plain_transform;
 
+/// [`plain_transform`] for those that keep size and channels and so can be
+/// layers; they also need `impl LayerTransform`.
+macro_rules! plain_layer {
+    ($name:literal) => {
+        $crate::ops::plain_transform!($name);
+
+        fn as_layer(&self) -> Option<&dyn $crate::LayerTransform> {
+            Some(self)
+        }
+    };
+}
+pub(crate) use plain_layer;
+
 /// The methods of [`Transform`](crate::Transform) that are the same for every
-/// transform that can be a layer.
+/// transform that draws as a layer does.
 macro_rules! layer_transform {
     ($name:literal) => {
         fn name(&self) -> &'static str {

@@ -85,7 +85,7 @@ impl Apply for Normalize {
     }
 }
 
-fixed_step!(Normalize, "normalize");
+fixed_step!(Normalize, "normalize", plain_transform);
 
 #[cfg(test)]
 mod tests {

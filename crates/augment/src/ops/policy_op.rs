@@ -65,6 +65,8 @@ pub enum PolicyStyle {
     /// corner, whole pixels.
     #[default]
     Torchvision,
+    /// torchvision's, linear between neighbours: its `AugMix`.
+    TorchvisionBilinear,
     /// timm's on Pillow: bilinear, grey outside, fractions of pixels, rounded
     /// mean grey.
     Timm,
@@ -112,7 +114,7 @@ impl PolicyOp {
             Self::Brightness => plan(&Brightness::new(strength)),
             Self::Color => plan(&Saturation::new(strength)),
             Self::Contrast => plan(&Contrast::new(strength).with_mean(match style {
-                PolicyStyle::Torchvision => GreyMean::Exact,
+                PolicyStyle::Torchvision | PolicyStyle::TorchvisionBilinear => GreyMean::Exact,
                 PolicyStyle::Timm => GreyMean::Rounded,
             })),
             Self::Sharpness => plan(&Sharpness::new(strength)),
@@ -140,15 +142,19 @@ impl PolicyOp {
             _ => {}
         }
         match style {
-            PolicyStyle::Torchvision if self == Self::Rotate => {
-                Box::new(Rotate::new(argument).with_interpolation(Interpolation::Nearest))
-            }
-            PolicyStyle::Torchvision => Box::new(
+            PolicyStyle::Torchvision | PolicyStyle::TorchvisionBilinear => {
+                let interpolation = match style {
+                    PolicyStyle::Torchvision => Interpolation::Nearest,
+                    _ => Interpolation::Bilinear,
+                };
+                if self == Self::Rotate {
+                    return Box::new(Rotate::new(argument).with_interpolation(interpolation));
+                }
                 // The tangent of the shear, about the corner: as a matrix,
                 // which needs no arc tangent.
-                WarpAffine::new([[1.0, sx, -dx.trunc()], [sy, 1.0, -dy.trunc()]])
-                    .with_interpolation(Interpolation::Nearest),
-            ),
+                let warp = WarpAffine::new([[1.0, sx, -dx.trunc()], [sy, 1.0, -dy.trunc()]]);
+                Box::new(warp.with_interpolation(interpolation))
+            }
             PolicyStyle::Timm => {
                 let grey = Border::ConstantHard(vec![128.0]);
                 if self == Self::Rotate {

@@ -12,6 +12,11 @@ pub enum PolicySpace {
     RandAugment,
     /// Of [`TrivialAugment`](crate::TrivialAugment): wider.
     TrivialAugmentWide,
+    /// Of [`AugMix`](crate::AugMix).
+    AugMix,
+    /// Of [`AugMix`](crate::AugMix) without brightness, colour, contrast and
+    /// sharpness.
+    AugMixPartial,
 }
 
 const RAND: &[PolicyOp] = &[
@@ -48,6 +53,22 @@ const AUTO: &[PolicyOp] = &[
     Invert,
 ];
 
+const MIX: &[PolicyOp] = &[
+    ShearX,
+    ShearY,
+    TranslateX,
+    TranslateY,
+    Rotate,
+    Posterize,
+    Solarize,
+    AutoContrast,
+    Equalize,
+    Brightness,
+    Color,
+    Contrast,
+    Sharpness,
+];
+
 impl PolicySpace {
     /// The operations to choose from.
     #[must_use]
@@ -55,6 +76,8 @@ impl PolicySpace {
         match self {
             Self::AutoAugment => AUTO,
             Self::RandAugment | Self::TrivialAugmentWide => RAND,
+            Self::AugMix => MIX,
+            Self::AugMixPartial => MIX.split_at(9).0,
         }
     }
 
@@ -76,7 +99,12 @@ impl PolicySpace {
             Some((0..bins).map(at).collect())
         };
         // 150 of the 331 pixels of the images the policies were learned on.
-        let shift = |n: usize| if wide { 32.0 } else { 150.0 / 331.0 * n as f64 };
+        let mix = matches!(self, Self::AugMix | Self::AugMixPartial);
+        let shift = |n: usize| match (wide, mix) {
+            (true, _) => 32.0,
+            (_, true) => n as f64 / 3.0,
+            _ => 150.0 / 331.0 * n as f64,
+        };
         match op {
             ShearX | ShearY => line(0.0, if wide { 0.99 } else { 0.3 }),
             TranslateX => line(0.0, shift(size.width)),
@@ -85,7 +113,8 @@ impl PolicySpace {
             Brightness | Color | Contrast | Sharpness => line(0.0, if wide { 0.99 } else { 0.9 }),
             Posterize => {
                 let dropped = if wide { 6.0 } else { 4.0 };
-                let bits = |i: usize| 8.0 - (i as f64 * dropped / last).round_ties_even();
+                let most = if mix { 4.0 } else { 8.0 };
+                let bits = |i: usize| most - (i as f64 * dropped / last).round_ties_even();
                 Some((0..bins).map(bits).collect())
             }
             Solarize => line(1.0, 0.0),

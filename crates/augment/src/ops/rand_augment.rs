@@ -1,9 +1,9 @@
 //! A few operations of one strength: `rand_augment`.
 
-use super::plain_transform;
+use super::plain_layer;
 use super::policy_op::PolicyStyle;
 use super::policy_space::PolicySpace;
-use crate::{AugmentError, Plan, SampleMeta, Transform};
+use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ impl RandAugment {
 }
 
 impl Transform for RandAugment {
-    plain_transform!("rand_augment");
+    plain_layer!("rand_augment");
 
     fn validate(&self) -> Result<(), AugmentError> {
         let wrong = |field, got: usize, expected| {
@@ -97,6 +97,8 @@ impl Transform for RandAugment {
         Ok(plan)
     }
 }
+
+impl LayerTransform for RandAugment {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Sometimes: `random_apply`.
 
 use super::check_probability;
-use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform, Transforms};
+use crate::{AugmentError, LayerTransform, Plan, Sample, SampleMeta, Transform, Transforms};
 use firecraft_key::Key;
 use firecraft_spec::{Registry, Spec, SpecError};
 use serde::Deserialize;
@@ -81,6 +81,19 @@ impl Transform for RandomApply {
         } else {
             Ok(Plan::identity())
         }
+    }
+
+    fn plan_sample(&self, sample: &Sample, key: Key) -> Result<Plan, AugmentError> {
+        check_probability(self.name(), self.p)?;
+        if key.rng().chance(self.p) {
+            self.transform.plan_sample(sample, key.fold(0))
+        } else {
+            Ok(Plan::identity())
+        }
+    }
+
+    fn needs_targets(&self) -> bool {
+        self.transform.needs_targets()
     }
 
     fn spec(&self) -> Result<Spec, SpecError> {

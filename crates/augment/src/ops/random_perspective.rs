@@ -1,7 +1,9 @@
 //! Seen from another side at random: `random_perspective`.
 
-use super::{check_probability, no_fill, plain_transform};
-use crate::{AugmentError, Border, Interpolation, Perspective, Plan, SampleMeta, Transform};
+use super::{check_probability, no_fill, plain_layer};
+use crate::{
+    AugmentError, Border, Interpolation, LayerTransform, Perspective, Plan, SampleMeta, Transform,
+};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +64,7 @@ impl RandomPerspective {
 }
 
 impl Transform for RandomPerspective {
-    plain_transform!("random_perspective");
+    plain_layer!("random_perspective");
 
     fn validate(&self) -> Result<(), AugmentError> {
         check_probability(self.name(), self.p)?;
@@ -104,6 +106,8 @@ impl Transform for RandomPerspective {
         perspective.plan(meta, key)
     }
 }
+
+impl LayerTransform for RandomPerspective {}
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,10 @@ use super::{check_size, plain_transform};
 use crate::kernel::{self, Element, Layout, Pixels, PixelsMut};
 use crate::plan::Apply;
 use crate::sample::each_type;
-use crate::{AugmentError, Image, Plan, Region, ResizeFilter, Sample, SampleMeta, Size, Transform};
+use crate::{
+    AugmentError, Border, Image, Interpolation, Matrix, Plan, Region, ResizeFilter, Sample,
+    SampleMeta, Size, Step, Transform, Warp,
+};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +77,29 @@ impl Apply for ResizeRegion {
         self.size
     }
 
+    fn moves(&self) -> bool {
+        true
+    }
+
+    /// As a warp, which leaves what was cut off black.
+    fn undo(&self, input: Size) -> Option<Step> {
+        let (across, down) = self.scale();
+        let (left, top) = (self.region.left as f64, self.region.top as f64);
+        let from = |scale: f64, start: f64| (0.5 - start) * scale - 0.5;
+        Some(Step::Warp(Warp {
+            matrix: Matrix::affine([
+                [across, 0.0, from(across, left)],
+                [0.0, down, from(down, top)],
+            ]),
+            size: input,
+            interpolation: match self.filter {
+                ResizeFilter::Nearest | ResizeFilter::NearestExact => Interpolation::Nearest,
+                _ => Interpolation::Bilinear,
+            },
+            border: Border::Constant(Vec::new()),
+        }))
+    }
+
     fn map_point(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         Some(self.map(x, y))
     }
@@ -99,6 +125,20 @@ pub enum ResizeTo {
     Shorter(usize),
     /// The longer side gets this many pixels; the aspect ratio stays.
     Longer(usize),
+    /// The shorter side gets `side` pixels, unless the longer one then had
+    /// more than `max`: torchvision's `max_size`.
+    ShorterUpTo {
+        /// Pixels of the shorter side.
+        side: usize,
+        /// The most that the longer side may have.
+        max: usize,
+    },
+    /// As large as fits into this size; the aspect ratio stays. timm's
+    /// `ResizeKeepRatio` with `longest = 1`.
+    Within(Size),
+    /// As small as covers this size; the aspect ratio stays. timm's
+    /// `ResizeKeepRatio` with `longest = 0`.
+    Covering(Size),
 }
 
 impl ResizeTo {
@@ -109,6 +149,9 @@ impl ResizeTo {
     /// let input = Size::new(13, 17);
     /// assert_eq!(ResizeTo::Shorter(8).of(input), Size::new(8, 10));
     /// assert_eq!(ResizeTo::Longer(34).of(input), Size::new(26, 34));
+    /// assert_eq!(ResizeTo::ShorterUpTo { side: 26, max: 30 }.of(input), Size::new(22, 30));
+    /// assert_eq!(ResizeTo::Within(Size::new(26, 26)).of(input), Size::new(20, 26));
+    /// assert_eq!(ResizeTo::Covering(Size::new(26, 26)).of(input), Size::new(26, 34));
     /// ```
     #[must_use]
     pub fn of(self, input: Size) -> Size {
@@ -119,6 +162,30 @@ impl ResizeTo {
             Self::Shorter(n) if height <= width => Size::new(n, along(width, height, n)),
             Self::Longer(n) if height > width => Size::new(n, along(width, height, n)),
             Self::Shorter(n) | Self::Longer(n) => Size::new(along(height, width, n), n),
+            Self::ShorterUpTo { side, max } => {
+                let size = Self::Shorter(side).of(input);
+                if size.height.max(size.width) <= max {
+                    return size;
+                }
+                // torchvision's integers.
+                let short =
+                    (max * size.height.min(size.width) / size.height.max(size.width)).max(1);
+                if height <= width {
+                    Size::new(short, max)
+                } else {
+                    Size::new(max, short)
+                }
+            }
+            Self::Within(to) | Self::Covering(to) => {
+                let ratio = |to: usize, of: usize| to as f64 / of.max(1) as f64;
+                let (down, across) = (ratio(to.height, height), ratio(to.width, width));
+                let scale = match self {
+                    Self::Within(_) => down.min(across),
+                    _ => down.max(across),
+                };
+                let side = |n: usize| ((n as f64 * scale).round_ties_even() as usize).max(1);
+                Size::new(side(height), side(width))
+            }
         }
     }
 }
@@ -180,7 +247,11 @@ impl Transform for Resize {
 
     fn validate(&self) -> Result<(), AugmentError> {
         let size = match self.to {
-            ResizeTo::Exactly(size) => size,
+            ResizeTo::Exactly(size) | ResizeTo::Within(size) | ResizeTo::Covering(size) => size,
+            ResizeTo::ShorterUpTo { side, max } => {
+                check_size(self.name(), "to", Size::new(1, max))?;
+                Size::new(side, 1)
+            }
             ResizeTo::Shorter(n) | ResizeTo::Longer(n) => Size::new(n, 1),
         };
         check_size(self.name(), "to", size)

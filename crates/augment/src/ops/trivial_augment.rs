@@ -1,9 +1,9 @@
 //! One operation of any strength: `trivial_augment`.
 
-use super::plain_transform;
+use super::plain_layer;
 use super::policy_op::PolicyStyle;
 use super::policy_space::PolicySpace;
-use crate::{AugmentError, Plan, SampleMeta, Transform};
+use crate::{AugmentError, LayerTransform, Plan, SampleMeta, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ impl TrivialAugment {
 }
 
 impl Transform for TrivialAugment {
-    plain_transform!("trivial_augment");
+    plain_layer!("trivial_augment");
 
     fn validate(&self) -> Result<(), AugmentError> {
         if (2..=1000).contains(&self.num_magnitude_bins) {
@@ -75,6 +75,8 @@ impl Transform for TrivialAugment {
         Ok(op.plan(value, PolicyStyle::Torchvision, meta))
     }
 }
+
+impl LayerTransform for TrivialAugment {}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Boxes around objects.
 
+use crate::geometry::sin_cos;
 use crate::{AugmentError, Size};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +48,10 @@ pub struct BoxRules {
     /// Boxes without area stay, as in torchvision; `min_area` is then not
     /// used.
     pub keep_empty: bool,
+    /// The box around the moved ellipse inside a box instead of the one
+    /// around its moved corners, for round objects: boxes grow less when they
+    /// turn. albumentations' `ellipse`.
+    pub ellipse: bool,
 }
 
 /// Boxes `[left, top, right, bottom]` in pixels from the corner of the image.
@@ -124,6 +129,15 @@ impl Boxes {
         self.rows.iter().copied().map(convert).collect()
     }
 
+    /// Keeps the rows for which `keep` says so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut([f32; 4]) -> bool) {
+        let kept: Vec<bool> = self.rows.iter().map(|row| keep(*row)).collect();
+        let mut at = kept.iter();
+        self.rows.retain(|_| at.next() == Some(&true));
+        let mut at = kept.iter();
+        self.source.retain(|_| at.next() == Some(&true));
+    }
+
     /// Maps the boxes by a map of pixel-centre coordinates, then applies the
     /// rules for an image of size `size`.
     pub(super) fn map(
@@ -133,7 +147,7 @@ impl Boxes {
     ) -> Result<(), AugmentError> {
         let (mut rows, mut source) = (Vec::new(), Vec::new());
         for (&row, &from) in self.rows.iter().zip(&self.source) {
-            let moved = around(row, map);
+            let moved = around(&outline(row, self.rules.ellipse), map);
             if let Some(row) = self.rules.judge(moved, size)? {
                 rows.push(row.map(|v| v as f32));
                 source.push(from);
@@ -145,23 +159,35 @@ impl Boxes {
     }
 }
 
-/// The box around the images of the corners of a box.
-fn around(row: [f32; 4], map: &impl Fn(f64, f64) -> (f64, f64)) -> [f64; 4] {
+/// The corners of a box, or points on the ellipse in it.
+fn outline(row: [f32; 4], ellipse: bool) -> Vec<(f64, f64)> {
+    const POINTS: usize = 360;
     let [left, top, right, bottom] = row.map(f64::from);
-    let corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
-        .map(|(x, y)| map(x - 0.5, y - 0.5));
-    corners.into_iter().fold(
-        [
-            f64::INFINITY,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            f64::NEG_INFINITY,
-        ],
-        |[l, t, r, b], (x, y)| {
-            let (x, y) = (x + 0.5, y + 0.5);
-            [l.min(x), t.min(y), r.max(x), b.max(y)]
-        },
-    )
+    if !ellipse {
+        return vec![(left, top), (right, top), (left, bottom), (right, bottom)];
+    }
+    let (rx, ry) = ((right - left) / 2.0, (bottom - top) / 2.0);
+    (0..POINTS)
+        .map(|i| {
+            let (sin, cos) = sin_cos(i as f64 / POINTS as f64);
+            (left + rx + rx * sin, top + ry + ry * cos)
+        })
+        .collect()
+}
+
+/// The box around the images of points.
+fn around(points: &[(f64, f64)], map: &impl Fn(f64, f64) -> (f64, f64)) -> [f64; 4] {
+    let nothing = [
+        f64::INFINITY,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    points.iter().fold(nothing, |[l, t, r, b], (x, y)| {
+        let (x, y) = map(x - 0.5, y - 0.5);
+        let (x, y) = (x + 0.5, y + 0.5);
+        [l.min(x), t.min(y), r.max(x), b.max(y)]
+    })
 }
 
 impl BoxRules {
@@ -227,6 +253,24 @@ mod tests {
             "{error}"
         );
         assert!(after(policy(BoxPolicy::Error), 0.0).is_ok());
+    }
+
+    #[test]
+    fn an_ellipse_grows_less_than_a_box_when_it_turns() {
+        let turned = |ellipse| {
+            let mut boxes = Boxes::new(vec![[3.0, 8.0, 7.0, 12.0]]);
+            boxes.rules.ellipse = ellipse;
+            // About the centre of the box, by an eighth of a turn.
+            let (x, y, s) = (4.5, 9.5, 0.5_f64.sqrt());
+            let turn = |px: f64, py: f64| {
+                let (dx, dy) = (px - x, py - y);
+                (x + s * (dx - dy), y + s * (dx + dy))
+            };
+            boxes.map(SIZE, &turn).unwrap();
+            boxes.rows[0][2] - boxes.rows[0][0]
+        };
+        assert!((turned(false) - 32.0_f32.sqrt()).abs() < 1e-4);
+        assert!((turned(true) - 4.0).abs() < 1e-3);
     }
 
     #[test]

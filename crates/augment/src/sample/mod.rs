@@ -42,6 +42,9 @@ pub struct Sample {
     pub boxes: Option<Boxes>,
     /// Key points.
     pub points: Option<Points>,
+    /// One number per class: one-hot, or soft as mixing makes it. Geometry and
+    /// colours leave it alone.
+    pub labels: Option<Vec<f32>>,
 }
 
 impl Sample {
@@ -54,6 +57,7 @@ impl Sample {
             mask_fill: 0,
             boxes: None,
             points: None,
+            labels: None,
         }
     }
 

@@ -37,6 +37,17 @@ impl Points {
         self
     }
 
+    /// Drops the points outside an image of that size.
+    pub(crate) fn drop_outside(&mut self, size: Size) {
+        let inside = |v: f32, n: usize| v >= -0.5 && v <= n as f32 - 0.5;
+        let inside = |[x, y]: [f32; 2]| inside(x, size.width) && inside(y, size.height);
+        let kept = self.rows.iter().zip(&self.source);
+        let kept: Vec<_> = kept.filter(|(row, _)| inside(**row)).collect();
+        let (rows, source) = kept.into_iter().map(|(row, from)| (*row, *from)).unzip();
+        self.rows = rows;
+        self.source = source;
+    }
+
     pub(super) fn map(&mut self, size: Size, map: &impl Fn(f64, f64) -> (f64, f64)) {
         let (mut rows, mut source) = (Vec::new(), Vec::new());
         for (&[x, y], &from) in self.rows.iter().zip(&self.source) {

@@ -6,9 +6,10 @@ use super::{Outcome, plan};
 use crate::compare::Tolerance;
 use crate::golden::{Case, Field, File};
 use firecraft::augment::{
-    AugmentError, AutoContrast, Border, BoxRules, CenterCrop, Crop, Equalize, EqualizeMethod,
-    Gamma, GaussianBlur, HorizontalFlip, Interpolation, Invert, Linear, Matrix, Pad, Plan,
-    Posterize, Resize, ResizeFilter, ResizeTo, Rotate, SampleMeta, Size, Solarize, Transform,
+    AugmentError, AutoContrast, AutoContrastMethod, Border, BoxRules, CenterCrop, Clahe,
+    ColorMatrix, Crop, Equalize, EqualizeMethod, Gamma, GaussianBlur, Grayscale, GreyMethod,
+    HorizontalFlip, HsvShift, Interpolation, Invert, Linear, Matrix, MeanBlur, MedianBlur, Pad,
+    Plan, Posterize, Resize, ResizeFilter, ResizeTo, Rotate, SampleMeta, Size, Solarize, Transform,
     Transpose, VerticalFlip, Warp,
 };
 use firecraft::key::Key;
@@ -37,7 +38,19 @@ fn check_targets(file: &File, case: &Case, transform: &dyn Transform) -> Result<
         _ => Convention::Centre,
     };
     let fields = case.whole();
-    let sample = targets::sample(file, &fields, points, BoxRules::default())?;
+    let rules = BoxRules {
+        ellipse: match case
+            .args()
+            .get("rotate_method")
+            .or("largest_box", Field::str)?
+        {
+            "largest_box" => false,
+            "ellipse" => true,
+            _ => return Err(Outcome::Unsupported),
+        },
+        ..BoxRules::default()
+    };
+    let sample = targets::sample(file, &fields, points, rules)?;
     let moved = targets::moved(sample, |meta| plan(transform, meta))?;
     targets::compare(&fields, &moved, points, targets::TOLERANCE)
 }
@@ -68,10 +81,43 @@ fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome
             Box::new(Linear::new([1.0], shifts.map(|v| v / 255.0)))
         }
         "RandomGamma" => Box::new(Gamma::new(at("gamma_limit")? / 100.0)),
+        "HueSaturationValue" => Box::new(HsvShift::new(
+            at("hue_shift_limit")?,
+            at("sat_shift_limit")?,
+            at("val_shift_limit")?,
+        )),
+        "CLAHE" => {
+            // Across before down.
+            let grid = args.get("tile_grid_size").usizes()?;
+            Box::new(Clahe::new(at("clip_limit")?, (grid[1], grid[0])))
+        }
+        "MedianBlur" => Box::new(MedianBlur::new(at("blur_limit")? as usize)),
+        "Blur" => Box::new(MeanBlur::new(at("blur_limit")? as usize)),
+        "ToGray" => Box::new(to_gray(args)?),
+        "ToSepia" => Box::new(ColorMatrix::sepia()),
         "Posterize" => Box::new(Posterize::new(at("num_bits")? as u8)),
         "Solarize" => Box::new(Solarize::new(at("threshold_range")? * 255.0)),
-        "Equalize" => Box::new(Equalize::new().with_method(EqualizeMethod::OpenCv)),
-        "AutoContrast" => Box::new(AutoContrast::new()),
+        "Equalize" => {
+            if !args.get("by_channels").or(true, Field::bool)? {
+                return Err(Outcome::Unsupported);
+            }
+            Box::new(
+                Equalize::new().with_method(match args.get("mode").or("cv", Field::str)? {
+                    "cv" => EqualizeMethod::OpenCv,
+                    "pil" => EqualizeMethod::Pillow,
+                    _ => return Err(Outcome::Unsupported),
+                }),
+            )
+        }
+        "AutoContrast" => {
+            let method = match args.get("method").or("cdf", Field::str)? {
+                "cdf" => AutoContrastMethod::Rank,
+                "pil" => AutoContrastMethod::LinearRounded,
+                _ => return Err(Outcome::Unsupported),
+            };
+            let cutoff = args.get("cutoff").or(0.0, Field::f64)? as f32;
+            Box::new(AutoContrast::new().with_method(method).with_cutoff(cutoff))
+        }
         "InvertImg" => Box::new(Invert::new()),
         "GaussianBlur" => Box::new(GaussianBlur::new(
             at("blur_limit")? as usize,
@@ -89,6 +135,8 @@ fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome
                     0 => ResizeFilter::Nearest,
                     1 => ResizeFilter::Bilinear,
                     2 => ResizeFilter::Bicubic,
+                    3 => ResizeFilter::Coverage,
+                    4 => ResizeFilter::Lanczos4,
                     _ => return Err(Outcome::Unsupported),
                 })
                 .with_antialias(false),
@@ -106,6 +154,22 @@ fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome
         }
         _ => return Err(Outcome::Unsupported),
     })
+}
+
+fn to_gray(args: &Field<'_>) -> Result<Grayscale, Outcome> {
+    let grey = Grayscale::new().with_method(match args.get("method").str()? {
+        "weighted_average" => GreyMethod::Weighted,
+        "from_lab" => GreyMethod::Lab,
+        "desaturation" => GreyMethod::Desaturation,
+        "average" => GreyMethod::Average,
+        "max" => GreyMethod::Max,
+        _ => return Err(Outcome::Unsupported),
+    });
+    match args.get("num_output_channels").or(3, Field::usize)? {
+        1 => Ok(grey.single_channel()),
+        3 => Ok(grey),
+        _ => Err(Outcome::Unsupported),
+    }
 }
 
 /// Scales, turns and then shears about the centre, which torchvision does in
@@ -161,6 +225,7 @@ fn interpolation(args: &Field<'_>) -> Result<Interpolation, Outcome> {
     match args.get("interpolation").or(1, Field::u64)? {
         0 => Ok(Interpolation::Nearest),
         1 => Ok(Interpolation::Bilinear),
+        2 => Ok(Interpolation::Bicubic),
         _ => Err(Outcome::Unsupported),
     }
 }

@@ -113,6 +113,9 @@ fn resizing(args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome> {
         .with_filter(match args.get("interpolation").str()? {
             "bilinear" => ResizeFilter::Bilinear,
             "nearest" => ResizeFilter::NearestExact,
+            "bicubic" => ResizeFilter::Bicubic,
+            "lanczos3" => ResizeFilter::Lanczos3,
+            "lanczos5" => ResizeFilter::Lanczos5,
             _ => return Err(Outcome::Unsupported),
         })
         .with_antialias(false);

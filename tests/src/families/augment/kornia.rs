@@ -5,8 +5,9 @@ use super::{Outcome, plan};
 use crate::compare::Tolerance;
 use crate::golden::{Case, Field, File};
 use firecraft::augment::{
-    Border, Contrast, Equalize, GaussianBlur, Hue, Linear, Posterize, PosterizeNumbers, Resize,
-    ResizeTo, Rotate, Saturation, SaturationOf, Sharpness, Size, Solarize, Transform,
+    Border, Clahe, ClaheMethod, Contrast, Equalize, GaussianBlur, Hue, Linear, Posterize,
+    PosterizeNumbers, Resize, ResizeTo, Rotate, Saturation, SaturationOf, Sharpness, Size,
+    Solarize, Transform,
 };
 
 pub(super) fn check(file: &File, case: &Case) -> Result<(), Outcome> {
@@ -45,6 +46,11 @@ fn transform(name: &str, args: &Field<'_>) -> Result<Box<dyn Transform>, Outcome
                 .with_addition(number("additions")? * 255.0),
         ),
         "equalize" => Box::new(Equalize::new()),
+        "equalize_clahe" => {
+            let grid = args.get("grid_size").usizes()?;
+            let clahe = Clahe::new(number("clip_limit")?, (grid[0], grid[1]));
+            Box::new(clahe.with_method(ClaheMethod::Kornia))
+        }
         "rotate" => Box::new(Rotate::new(args.get("angle").f64()?)),
         "resize" => {
             let size = args.get("size").usizes()?;

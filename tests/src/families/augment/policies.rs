@@ -3,12 +3,14 @@
 use crate::compare::{Tolerance, close, equal};
 use crate::families::Outcome;
 use crate::golden::{Case, Field};
-use firecraft::augment::{AutoAugmentPolicy, PolicyOp, PolicySpace, Size};
+use firecraft::augment::{AutoAugmentPolicy, PolicyOp, PolicySpace, Size, TimmOp, TimmPolicy};
 
 pub(super) fn check(case: &Case) -> Result<(), Outcome> {
     match (case.peer(), case.group()) {
         ("torchvision", "torchvision.space") => space(case),
         ("torchvision", "torchvision.autoaugment") => sub_policies(case),
+        ("timm", "timm.level_to_arg") => timm_arguments(case),
+        ("timm", "timm.autoaugment") => timm_sub_policies(case),
         _ => Err(Outcome::Unsupported),
     }
 }
@@ -18,6 +20,7 @@ fn space(case: &Case) -> Result<(), Outcome> {
         "AutoAugment" => PolicySpace::AutoAugment,
         "RandAugment" => PolicySpace::RandAugment,
         "TrivialAugmentWide" => PolicySpace::TrivialAugmentWide,
+        "AugMix" => PolicySpace::AugMix,
         _ => return Err(Outcome::Unsupported),
     };
     let size = Size::new(case.get("height").usize()?, case.get("width").usize()?);
@@ -62,6 +65,95 @@ fn sub_policies(case: &Case) -> Result<(), Outcome> {
         }
     }
     Ok(())
+}
+
+fn timm_arguments(case: &Case) -> Result<(), Outcome> {
+    let table = case.get("table");
+    for name in table.keys() {
+        let op = timm_op(name)?;
+        let row = table.get(name);
+        if row.is_null() {
+            equal(name, op.argument(5.0), None)?;
+            continue;
+        }
+        // One argument per level; factors that grow either way are given as
+        // they were drawn.
+        let distance = |v: f64| {
+            if name.ends_with("Increasing") {
+                (v - 1.0).abs()
+            } else {
+                v
+            }
+        };
+        let is_factor = !matches!(name, "PosterizeIncreasing" | "SolarizeIncreasing");
+        let (mut got, mut want) = (Vec::new(), Vec::new());
+        for (level, arguments) in row.items()?.iter().enumerate() {
+            let argument = arguments.f64s()?[0];
+            want.push(if is_factor {
+                distance(argument)
+            } else {
+                argument
+            });
+            got.push(op.argument(level as f64).unwrap_or(f64::NAN));
+        }
+        close(name, &got, &want, Tolerance::F64)?;
+    }
+    Ok(())
+}
+
+fn timm_sub_policies(case: &Case) -> Result<(), Outcome> {
+    let policy = match case.get("policy").str()? {
+        "original" => TimmPolicy::Original,
+        "originalr" => TimmPolicy::Originalr,
+        "v0" => TimmPolicy::V0,
+        "v0r" => TimmPolicy::V0r,
+        "3a" => TimmPolicy::ThreeAugment,
+        _ => return Err(Outcome::Unsupported),
+    };
+    let (got, expected) = (policy.sub_policies(), case.get("sub_policies").items()?);
+    equal("sub-policies", got.len(), expected.len())?;
+    for (i, (got, expected)) in got.iter().zip(expected).enumerate() {
+        let mut want = Vec::new();
+        for entry in expected.items()? {
+            let parts = entry.items()?;
+            want.push((timm_op(parts[0].str()?)?, parts[1].f64()?, parts[2].f64()?));
+        }
+        equal(&format!("sub-policy {i}"), got, &want)?;
+    }
+    Ok(())
+}
+
+fn timm_op(name: &str) -> Result<TimmOp, Outcome> {
+    Ok(match name {
+        "AutoContrast" => TimmOp::AutoContrast,
+        "Equalize" => TimmOp::Equalize,
+        "Invert" => TimmOp::Invert,
+        "Rotate" => TimmOp::Rotate,
+        "Posterize" => TimmOp::Posterize,
+        "PosterizeIncreasing" => TimmOp::PosterizeIncreasing,
+        "PosterizeOriginal" => TimmOp::PosterizeOriginal,
+        "Solarize" => TimmOp::Solarize,
+        "SolarizeIncreasing" => TimmOp::SolarizeIncreasing,
+        "SolarizeAdd" => TimmOp::SolarizeAdd,
+        "Color" => TimmOp::Color,
+        "ColorIncreasing" => TimmOp::ColorIncreasing,
+        "Contrast" => TimmOp::Contrast,
+        "ContrastIncreasing" => TimmOp::ContrastIncreasing,
+        "Brightness" => TimmOp::Brightness,
+        "BrightnessIncreasing" => TimmOp::BrightnessIncreasing,
+        "Sharpness" => TimmOp::Sharpness,
+        "SharpnessIncreasing" => TimmOp::SharpnessIncreasing,
+        "ShearX" => TimmOp::ShearX,
+        "ShearY" => TimmOp::ShearY,
+        "TranslateX" => TimmOp::TranslateX,
+        "TranslateY" => TimmOp::TranslateY,
+        "TranslateXRel" => TimmOp::TranslateXRel,
+        "TranslateYRel" => TimmOp::TranslateYRel,
+        "Desaturate" => TimmOp::Desaturate,
+        "GaussianBlur" => TimmOp::GaussianBlur,
+        "GaussianBlurRand" => TimmOp::GaussianBlurRand,
+        _ => return Err(Outcome::Unsupported),
+    })
 }
 
 fn op(name: &str) -> Result<PolicyOp, Outcome> {

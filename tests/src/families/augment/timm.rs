@@ -77,6 +77,7 @@ fn interpolation(args: &Field<'_>) -> Result<Interpolation, Outcome> {
     match args.get("resample").str()? {
         "bilinear" => Ok(Interpolation::Bilinear),
         "nearest" => Ok(Interpolation::Nearest),
+        "bicubic" => Ok(Interpolation::CatmullRom),
         _ => Err(Outcome::Unsupported),
     }
 }
