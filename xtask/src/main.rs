@@ -1,10 +1,12 @@
-//! Developer tasks: `cargo xtask ci | deps | conformance`.
+//! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins | new-plugin`.
 //!
 //! What lives here: what a contributor runs by hand and CI runs by itself. What
 //! must not: anything a user of the library needs; the `firecraft` command is
 //! in `crates/cli`.
 
 mod deps;
+mod header;
+mod plugins;
 
 use std::{
     env,
@@ -20,6 +22,9 @@ usage: cargo xtask TASK
   ci            everything that CI runs (.ci/run)
   deps          the invariants between crates, licences and sources
   conformance   the golden cases (arguments are passed on)
+  header        the C header of the plugin ABI (--check: is it up to date?)
+  plugins       the example plugins, in Rust and in C
+  new-plugin    a new plugin from the template: NAME [FOLDER]
 ";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -48,6 +53,9 @@ fn run(arguments: Vec<String>) -> Result<bool> {
             }
             succeeds(command.args(rest))
         }
+        "header" => header::run(&root(), rest),
+        "plugins" => plugins::build(&root(), rest),
+        "new-plugin" => plugins::create(&root(), rest),
         _ => Err(format!("there is no task `{task}`\n{USAGE}").into()),
     }
 }

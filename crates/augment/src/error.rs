@@ -53,6 +53,14 @@ pub enum AugmentError {
         /// Size of the batch.
         expected: Size,
     },
+    /// Code outside this crate failed: a plugin.
+    #[error("{operation}: {message}")]
+    External {
+        /// Registry name of the operation.
+        operation: String,
+        /// What was wrong, in one line.
+        message: String,
+    },
 }
 
 impl AugmentError {

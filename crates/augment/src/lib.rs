@@ -65,6 +65,7 @@ mod lab;
 #[cfg(feature = "burn")]
 pub mod layer;
 pub mod mix;
+mod opaque;
 mod ops;
 mod plan;
 mod preview;
@@ -82,6 +83,7 @@ pub use layer::{
     Augment, Layer, RandomFlip, RandomRotation, RandomShear, RandomTranslation, RandomZoom,
 };
 pub use mix::{Mix, MixHow, MixMode, MixPlan, Mixing, Partner, cut_region, one_hot};
+pub use opaque::{External, Opaque};
 pub use ops::{
     Affine, AspectRatio, AugMix, AutoAugment, AutoAugmentPolicy, AutoContrast, AutoContrastMethod,
     Blend, BoxBlur, Brightness, Call, CenterCrop, Choice, Clahe, ClaheMethod, ColorJitter,

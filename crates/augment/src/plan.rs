@@ -1,5 +1,6 @@
 //! Plans: what will be done to one sample, and doing it.
 
+use crate::opaque::Opaque;
 use crate::ops::{
     AutoContrast, Blend, BoxBlur, Brightness, Call, Clahe, ColorMatrix, Compress, Contrast,
     Denormalize, Displace, Equalize, Erase, Gamma, GaussianBlur, Grayscale, HsvShift, Hue, Invert,
@@ -7,7 +8,8 @@ use crate::ops::{
     Posterize, Rescale, ResizeRegion, SanitizeBoxes, SanitizePoints, Saturation, SelectBoxes,
     Sharpness, Solarize, SolarizeAdd, ToF32, ToRgb, ToU8,
 };
-use crate::{AugmentError, Border, Sample, Size, Warp, geometry};
+use crate::{AugmentError, Border, Sample, Size, Transforms, Warp, geometry};
+use firecraft_spec::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
 
 /// What a step of a plan can do.
@@ -204,6 +206,8 @@ steps! {
     ToRgb,
     /// Numbers become bytes.
     ToU8,
+    /// What only a plugin knows.
+    Opaque,
 }
 
 /// What will be done to one sample, with nothing left to chance.
@@ -323,6 +327,20 @@ impl Plan {
         }
         steps.reverse();
         Ok(Self { steps })
+    }
+
+    /// Finds the transforms of steps that a plugin does, in a plan that was read
+    /// from a file; see [`Opaque`].
+    ///
+    /// # Errors
+    /// If the registry doesn't know such a transform: its plugin isn't loaded.
+    pub fn bind(&mut self, transforms: &Registry<Transforms>) -> Result<(), SpecError> {
+        for step in &mut self.steps {
+            if let Step::Opaque(opaque) = step {
+                opaque.bind(transforms)?;
+            }
+        }
+        Ok(())
     }
 
     /// The same plan with neighbouring warps joined into one resampling each,

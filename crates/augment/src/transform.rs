@@ -1,9 +1,10 @@
 //! What a transform is.
 
-use crate::{AugmentError, Plan, Sample, Size};
+use crate::{AugmentError, External, Plan, Sample, Size};
 use firecraft_key::Key;
 use firecraft_spec::{Kind, Spec, SpecError};
 use std::fmt;
+use std::sync::Arc;
 
 /// What a transform may know about a sample when it plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +60,11 @@ pub trait Transform: fmt::Debug + Send + Sync + 'static {
 
     /// This transform as one that can stand in a network, if it is one.
     fn as_layer(&self) -> Option<&dyn LayerTransform> {
+        None
+    }
+
+    /// What does this transform's opaque steps, if it plans such.
+    fn external(&self) -> Option<Arc<dyn External>> {
         None
     }
 }

@@ -31,6 +31,9 @@
 //! | `images` (default) | none: decoding of JPEG and PNG files |
 //! | `fusion`, `autotune` | kernels that are fused, or chosen by measurement, on GPUs |
 //!
+//! `plugins` (default) loads transforms and schedulers from shared libraries that
+//! a recipe lists; see `load_plugins`.
+//!
 //! [`core_tensor::device`] opens the one that is asked for by name.
 
 pub use firecraft_augment as augment;
@@ -40,11 +43,18 @@ pub use firecraft_init as init;
 pub use firecraft_key as key;
 pub use firecraft_norm as norm;
 pub use firecraft_plot as plot;
+#[cfg(feature = "plugins")]
+pub use firecraft_plugin_host as plugin_host;
 pub use firecraft_schedule as schedule;
 pub use firecraft_spec as spec;
 pub use firecraft_trainer as trainer;
 
+#[cfg(feature = "plugins")]
+mod plugins;
 pub mod prelude;
+
+#[cfg(feature = "plugins")]
+pub use plugins::{load_plugins, pin_plugins};
 
 use firecraft_spec::{Registries, SpecError};
 

@@ -3,8 +3,8 @@
 use std::ffi::c_void;
 
 use firecraft_plugin::abi::{
-    Class, ClassFlags, ClassKind, CreateFn, DestroyFn, Entry, Head, SchedulerTable, Targets,
-    TransformTable,
+    Class, ClassFlags, ClassKind, CreateFn, DestroyFn, Entry, Head, SchedulerTable, SelfTest,
+    Targets, TransformTable,
 };
 
 use crate::{
@@ -36,6 +36,11 @@ unsafe impl Table for TransformTable {
     const LEAST: usize = size_of::<TransformTable>();
 }
 // SAFETY: `repr(C)` with a head first; zero is no function.
+unsafe impl Table for SelfTest {
+    const NAME: &'static str = "self-test";
+    const LEAST: usize = size_of::<SelfTest>();
+}
+// SAFETY: `repr(C)` with a head first; zero is no function.
 unsafe impl Table for SchedulerTable {
     const NAME: &'static str = "scheduler";
     const LEAST: usize = size_of::<SchedulerTable>();
@@ -44,7 +49,7 @@ unsafe impl Table for SchedulerTable {
 /// What a class tells about itself, checked and owned.
 #[derive(Debug, Clone)]
 pub struct ClassInfo {
-    name: String,
+    name: &'static str,
     summary: String,
     schema: serde_json::Value,
     state_version: u32,
@@ -59,7 +64,7 @@ pub struct ClassInfo {
 /// there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Functions {
-    Transform,
+    Transform(TransformTable),
     Scheduler(SchedulerTable),
 }
 
@@ -109,15 +114,25 @@ impl ClassInfo {
             state_version: class.state_version,
             flags: class.flags,
             targets: class.targets,
-            name,
+            // Registries want a name for ever; one leak per class and load, as the
+            // library itself is never unloaded.
+            name: Box::leak(name.into_boxed_str()),
             summary,
             schema,
         })
     }
 
     /// The name in specs.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The error of a class that did not do as the ABI has it.
+    pub(crate) fn wrong(&self, problem: impl Into<String>) -> PluginError {
+        PluginError::Class {
+            name: self.name.to_owned(),
+            problem: problem.into(),
+        }
     }
 
     /// What it does, in a sentence.
@@ -133,7 +148,7 @@ impl ClassInfo {
     /// Whether it is a transform or a scheduler.
     pub fn kind(&self) -> ClassKind {
         match self.functions {
-            Functions::Transform => ClassKind::TRANSFORM,
+            Functions::Transform(_) => ClassKind::TRANSFORM,
             Functions::Scheduler(_) => ClassKind::SCHEDULER,
         }
     }
@@ -168,7 +183,7 @@ unsafe fn functions(
             let table: TransformTable = unsafe { read::table(table.cast()) }?;
             table.plan.ok_or_else(|| missing("plan"))?;
             table.apply.ok_or_else(|| missing("apply"))?;
-            Ok(Functions::Transform)
+            Ok(Functions::Transform(table))
         }
         ClassKind::SCHEDULER => {
             // SAFETY: the caller vouches for it.

@@ -29,6 +29,53 @@ pub enum PluginError {
         /// The path as it was given.
         path: PathBuf,
     },
+    /// Someone else could have written the file, or put another in its place.
+    #[error("`{path}` {problem}, so a plugin is not loaded from there; {remedy}", path = path.display())]
+    Untrusted {
+        /// The file or a folder above it.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The content is not the one that was asked for.
+    #[error(
+        "plugin `{path}` has SHA-256 {found}, expected {expected}; put the pinned file back, or pin the new one",
+        path = path.display()
+    )]
+    Pin {
+        /// The path as it was given.
+        path: PathBuf,
+        /// The digest that was asked for.
+        expected: String,
+        /// The digest of the file.
+        found: String,
+    },
+    /// The private copy that is loaded can't be made.
+    #[error(
+        "cannot copy plugin `{path}` to {folder}: {source}; point TMPDIR to a folder of your own with some space",
+        path = path.display(),
+        folder = folder.display()
+    )]
+    Copy {
+        /// The path as it was given.
+        path: PathBuf,
+        /// Where the copy was to be.
+        folder: PathBuf,
+        /// The reason the system gave.
+        source: io::Error,
+    },
+    /// Two files of a list are the same plugin.
+    #[error("plugin `{id}` is loaded twice, as versions {first} and {second}; keep one of them")]
+    Twice {
+        /// The plugin's id.
+        id: String,
+        /// The version that came first.
+        first: String,
+        /// The version that came second.
+        second: String,
+    },
     /// The dynamic loader refuses the file: truncated, of another architecture,
     /// missing a library it needs, …
     #[error("plugin `{path}` is not a library that can be loaded here: {reason}", path = path.display())]
@@ -85,7 +132,7 @@ pub enum PluginError {
         limit: usize,
     },
     /// The table counts classes but has no function that returns them.
-    #[error("the plugin counts {classes} classes but its `class` function is NULL")]
+    #[error("the plugin counts {classes} classes but its `class_at` function is NULL")]
     NoClassFunction {
         /// How many classes the table counts.
         classes: usize,
@@ -117,6 +164,24 @@ pub enum PluginError {
         status: Status,
         /// The reason that the plugin gave.
         message: String,
+    },
+    /// A type of the plugin has the name of one that is there already.
+    #[error("plugin `{id}` can't be registered: {source}")]
+    Taken {
+        /// The plugin's id.
+        id: String,
+        /// Which name.
+        source: SpecError,
+    },
+    /// Two plugins bring types of one kind and name.
+    #[error("plugins `{first}` and `{second}` both bring `{name}`; load one of them")]
+    SameName {
+        /// The name of both.
+        name: String,
+        /// The plugin that came first.
+        first: String,
+        /// The plugin that came second.
+        second: String,
     },
     /// A class can't be registered.
     #[error(transparent)]

@@ -1,8 +1,15 @@
 //! An instance of a class: made, used, and ended once.
 
-use std::{ptr, ptr::NonNull, sync::Arc};
+use std::{
+    ptr,
+    ptr::NonNull,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use firecraft_plugin::abi::{Status, Str};
+use firecraft_plugin::abi::{ClassFlags, Status, Str};
 
 use crate::{
     ClassInfo, PluginError,
@@ -18,11 +25,18 @@ const MESSAGE_LIMIT: usize = 4096;
 pub(crate) struct Instance {
     class: Arc<ClassInfo>,
     raw: NonNull<std::ffi::c_void>,
+    /// A call panicked: the instance is only ended, never called again. The
+    /// SDK's instances know it themselves; others need not.
+    poisoned: AtomicBool,
+    /// Held during each call on an instance that is not shared between threads.
+    alone: Option<Mutex<()>>,
 }
 
-// SAFETY: by contract an instance may be called from any thread, one at a time;
-// `Instance` has no method that calls it through a shared reference.
+// SAFETY: by contract an instance may be called and ended from any thread.
 unsafe impl Send for Instance {}
+// SAFETY: calls from several threads at once happen only if the class promises
+// THREAD_SHARED; without it each call holds the lock.
+unsafe impl Sync for Instance {}
 
 impl Instance {
     /// Makes an instance from parameters, a JSON object.
@@ -32,36 +46,60 @@ impl Instance {
             ptr: params.as_ptr(),
             len: params.len(),
         };
-        call(class.name(), "create", |error| {
+        outcome(class.name(), "create", |error| {
             // SAFETY: the text and the place live as long as the call.
             unsafe { (class.create)(params, &mut raw, error.as_ptr()) }
         })?;
-        let raw = NonNull::new(raw).ok_or_else(|| PluginError::Class {
-            name: class.name().to_owned(),
-            problem: "`create` succeeded without an instance".to_owned(),
-        })?;
-        Ok(Self { class, raw })
+        let raw = NonNull::new(raw)
+            .ok_or_else(|| class.wrong("`create` succeeded without an instance"))?;
+        let shared = class.flags().contains(ClassFlags::THREAD_SHARED);
+        Ok(Self {
+            raw,
+            poisoned: AtomicBool::new(false),
+            alone: (!shared).then(Mutex::default),
+            class,
+        })
     }
 
     pub(crate) fn class(&self) -> &ClassInfo {
         &self.class
     }
 
-    pub(crate) fn as_ptr(&self) -> RawInstance {
-        self.raw.as_ptr()
-    }
-
     /// Calls a function of the class; its message becomes the error.
     pub(crate) fn call(
         &self,
         function: &'static str,
-        body: impl FnOnce(&Lent<'_>) -> Status,
+        body: impl FnOnce(RawInstance, &Lent<'_>) -> Status,
     ) -> Result<(), PluginError> {
-        call(self.class.name(), function, body)
+        let _turn = self.turn();
+        if self.poisoned.load(Ordering::Relaxed) {
+            return Err(failed(
+                self.class.name(),
+                function,
+                Status::POISONED,
+                "make a new one".to_owned(),
+            ));
+        }
+        let done = outcome(self.class.name(), function, |error| {
+            body(self.raw.as_ptr(), error)
+        });
+        if let Err(PluginError::Call { status, .. }) = &done
+            && matches!(*status, Status::PANICKED | Status::POISONED)
+        {
+            self.poisoned.store(true, Ordering::Relaxed);
+        }
+        done
+    }
+
+    fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let lock = self.alone.as_ref()?;
+        // The lock guards no data that a panic could have left half changed.
+        Some(lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn call(
+/// Runs a call; a status other than OK becomes an error with the message.
+pub(crate) fn outcome(
     class: &str,
     function: &'static str,
     body: impl FnOnce(&Lent<'_>) -> Status,
@@ -71,12 +109,16 @@ fn call(
     if status.is_ok() {
         return Ok(());
     }
-    Err(PluginError::Call {
+    Err(failed(class, function, status, message.message()))
+}
+
+fn failed(class: &str, function: &'static str, status: Status, message: String) -> PluginError {
+    PluginError::Call {
         class: class.to_owned(),
         function,
         status,
-        message: message.message(),
-    })
+        message,
+    }
 }
 
 impl Drop for Instance {

@@ -1,13 +1,21 @@
 //! A plugin whose tables have been checked.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
-use firecraft_plugin::abi::{Class, ClassKind, Entry, EntryFn};
-use firecraft_schedule::Schedulers;
-use firecraft_spec::{Registries, Spec, SpecError};
+use firecraft_augment::{Transform, Transforms};
+use firecraft_plugin::abi::{
+    Class, ClassKind, Entry, EntryFn, ExtensionFn, SELF_TEST, SelfTest, Str,
+};
+use firecraft_schedule::{BoxScheduler, Schedulers};
+use firecraft_spec::{Kind as _, Registries, Spec, SpecError};
 
 use crate::{
-    ClassInfo, PluginError, PluginScheduler,
+    ClassInfo, PluginError, PluginScheduler, PluginTransform,
+    instance::outcome,
     library::{self, HOST},
     read,
 };
@@ -68,27 +76,35 @@ pub struct Plugin {
     version: String,
     abi_minor: u16,
     classes: Vec<Arc<ClassInfo>>,
+    extension: Option<ExtensionFn>,
+    checked: bool,
 }
 
 impl Plugin {
-    /// Opens the library at `path` and checks its tables. The library is never
-    /// unloaded, not even when the check fails: it may have started threads by
-    /// then.
+    /// Loads the plugin in the file at `path`.
     ///
-    /// # Safety
-    /// The library runs code as it is opened, with all the rights of this
-    /// process. The caller vouches for the file, and for the plugin keeping the
-    /// contract of `firecraft-plugin` wherever the host can't check it.
+    /// Before any code of the library runs: the path must be absolute and lead
+    /// to a regular file; on Unix the file and every folder above it must belong
+    /// to root or to the user that runs this and be writable by nobody else; its
+    /// SHA-256 must be the one that is given, if one is; on ELF systems it must
+    /// be a whole library of this architecture. What was read then is what is
+    /// opened, from a private copy. The library is never unloaded, not even when
+    /// a later check fails: it may have started threads by then.
+    ///
+    /// # Trust
+    /// A plugin runs with all the rights of this process, from the moment that
+    /// its library is opened. This function is safe to call as
+    /// [`Command::spawn`](std::process::Command::spawn) is: naming a file is the
+    /// decision to trust it, here as much as a program. The checks find accidents
+    /// and other users' meddling; they can't make a hostile plugin harmless.
     ///
     /// # Errors
-    /// Before the library is opened: a relative path, a missing file, something
-    /// that is not a regular file. Then: not a library, no entry symbol, and
-    /// all that [`Plugin::from_entry`] refuses.
-    pub unsafe fn load(path: &Path) -> Result<Self, PluginError> {
-        // SAFETY: the caller vouches for the file.
-        let entry = unsafe { library::entry(path) }?;
-        // SAFETY: the caller vouches for the plugin, whose entry this is.
-        unsafe { Self::from_entry(entry) }
+    /// For each of the above; if the file exports no entry; and all that
+    /// [`Plugin::from_entry`] refuses.
+    pub fn load(path: &Path, sha256: Option<&str>) -> Result<Self, PluginError> {
+        // SAFETY: the caller chose the file, and with it to trust the plugin to
+        // keep the contract of `firecraft-plugin` where that can't be checked.
+        unsafe { Self::from_entry(library::entry(path, sha256)?) }
     }
 
     /// Checks the tables of a plugin that is linked statically.
@@ -132,7 +148,7 @@ impl Plugin {
                 limit: CLASS_LIMIT,
             });
         }
-        let classes = match entry.class {
+        let classes = match entry.class_at {
             // SAFETY: the function of a table whose version fits.
             Some(class) => unsafe { read_classes(count, class) }?,
             None if count == 0 => Vec::new(),
@@ -143,6 +159,8 @@ impl Plugin {
             version,
             abi_minor: entry.head.minor,
             classes,
+            extension: entry.get_extension,
+            checked: false,
         })
     }
 
@@ -166,35 +184,167 @@ impl Plugin {
         self.classes.iter().map(Arc::as_ref)
     }
 
-    /// Adds the plugin's schedulers to the registries, beside what is built in.
+    /// Whether what transforms of this plugin write lies between canaries, which
+    /// are checked after each call: a write beside an image or a mask is then an
+    /// error by name, before it does harm elsewhere. Costs a copy per image.
+    #[must_use]
+    pub fn checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
+        self
+    }
+
+    /// Runs the test that the plugin brings; `false` if it brings none.
+    ///
+    /// # Errors
+    /// If the test fails.
+    pub fn self_test(&self) -> Result<bool, PluginError> {
+        let Some(extension) = self.extension else {
+            return Ok(false);
+        };
+        // SAFETY: the function of an entry whose version fits; what it returns
+        // is null or the table of that name, and outlives the process.
+        let table = unsafe {
+            let table: *const SelfTest = extension(Str::from_static(SELF_TEST)).cast();
+            if table.is_null() {
+                return Ok(false);
+            }
+            read::table(table)?
+        };
+        let run = table.run.ok_or_else(|| PluginError::Class {
+            name: SELF_TEST.to_owned(),
+            problem: "its function `run` is NULL".to_owned(),
+        })?;
+        outcome(SELF_TEST, "run", |error| {
+            // SAFETY: a sink of this call.
+            unsafe { run(error.as_ptr()) }
+        })?;
+        Ok(true)
+    }
+
+    /// A transform of this plugin, without a registry.
+    ///
+    /// # Errors
+    /// If it has no such transform, or the transform refuses the parameters.
+    pub fn transform(&self, spec: &Spec) -> Result<PluginTransform, PluginError> {
+        let class = Arc::clone(self.class(&spec.type_name)?);
+        PluginTransform::new(class, &params(spec)?, spec.clone(), self.checked)
+    }
+
+    /// A scheduler of this plugin, without a registry.
+    ///
+    /// # Errors
+    /// As for [`Plugin::transform`].
+    pub fn scheduler(&self, spec: &Spec) -> Result<PluginScheduler, PluginError> {
+        PluginScheduler::new(Arc::clone(self.class(&spec.type_name)?), &params(spec)?)
+    }
+
+    pub(crate) fn class(&self, name: &str) -> Result<&Arc<ClassInfo>, PluginError> {
+        let found = self.classes.iter().find(|class| class.name() == name);
+        found.ok_or_else(|| PluginError::Class {
+            name: name.to_owned(),
+            problem: format!("plugin `{}` has no class of this name", self.id),
+        })
+    }
+
+    /// Adds the plugin's transforms and schedulers to the registries, beside
+    /// what is built in.
     ///
     /// # Errors
     /// If a name is taken already; nothing is registered then.
     pub fn register(&self, registries: &mut Registries) -> Result<(), PluginError> {
-        let registry = registries.get_mut::<Schedulers>();
-        let schedulers = self
-            .classes
-            .iter()
-            .filter(|class| class.kind() == ClassKind::SCHEDULER);
-        if let Some(taken) = schedulers
-            .clone()
-            .find(|class| registry.contains(class.name()))
-        {
-            return Err(PluginError::Register(SpecError::Duplicate {
-                kind: "schedule",
-                name: taken.name().to_owned(),
-            }));
-        }
-        for class in schedulers {
+        register_all([self], registries)
+    }
+
+    fn conflict(&self, registries: &mut Registries) -> Option<SpecError> {
+        self.classes.iter().find_map(|class| {
+            let (kind, taken) = match class.kind() {
+                ClassKind::TRANSFORM => (
+                    Transforms::NAME,
+                    registries.get_mut::<Transforms>().contains(class.name()),
+                ),
+                _ => (
+                    Schedulers::NAME,
+                    registries.get_mut::<Schedulers>().contains(class.name()),
+                ),
+            };
+            taken.then(|| SpecError::Duplicate {
+                kind,
+                name: class.name().to_owned(),
+            })
+        })
+    }
+
+    fn add(&self, registries: &mut Registries) -> Result<(), SpecError> {
+        let checked = self.checked;
+        for class in &self.classes {
             let made_by = Arc::clone(class);
-            registry.register(class.name(), class.summary(), move |spec, _| {
-                let params = params(spec)?;
-                let scheduler = PluginScheduler::new(Arc::clone(&made_by), &params);
-                Ok(Box::new(scheduler.map_err(SpecError::invalid)?))
-            })?;
+            match class.kind() {
+                ClassKind::TRANSFORM => registries.get_mut::<Transforms>().register(
+                    class.name(),
+                    class.summary(),
+                    move |spec, _| {
+                        let class = Arc::clone(&made_by);
+                        let made = params(spec).and_then(|json| {
+                            PluginTransform::new(class, &json, spec.clone(), checked)
+                        });
+                        Ok(Box::new(made.map_err(SpecError::invalid)?) as Box<dyn Transform>)
+                    },
+                )?,
+                _ => registries.get_mut::<Schedulers>().register(
+                    class.name(),
+                    class.summary(),
+                    move |spec, _| {
+                        let class = Arc::clone(&made_by);
+                        let made = params(spec).and_then(|json| PluginScheduler::new(class, &json));
+                        Ok(Box::new(made.map_err(SpecError::invalid)?) as BoxScheduler)
+                    },
+                )?,
+            }
         }
         Ok(())
     }
+}
+
+/// Adds the transforms and schedulers of several plugins to the registries.
+///
+/// # Errors
+/// If two of them are the same plugin, or two types of a kind have one name:
+/// of two plugins, or of a plugin and what is there already. Nothing is
+/// registered then.
+pub fn register_all<'a>(
+    plugins: impl IntoIterator<Item = &'a Plugin>,
+    registries: &mut Registries,
+) -> Result<(), PluginError> {
+    let plugins: Vec<&Plugin> = plugins.into_iter().collect();
+    let (mut ids, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for plugin in &plugins {
+        if let Some(first) = ids.insert(plugin.id(), plugin.version()) {
+            return Err(PluginError::Twice {
+                id: plugin.id().to_owned(),
+                first: first.to_owned(),
+                second: plugin.version().to_owned(),
+            });
+        }
+        if let Some(taken) = plugin.conflict(registries) {
+            return Err(PluginError::Taken {
+                id: plugin.id().to_owned(),
+                source: taken,
+            });
+        }
+        for class in plugin.classes() {
+            if let Some(other) = names.insert((class.kind().0, class.name()), plugin.id()) {
+                return Err(PluginError::SameName {
+                    name: class.name().to_owned(),
+                    first: other.to_owned(),
+                    second: plugin.id().to_owned(),
+                });
+            }
+        }
+    }
+    for plugin in plugins {
+        plugin.add(registries)?;
+    }
+    Ok(())
 }
 
 /// # Safety
@@ -220,15 +370,17 @@ unsafe fn read_classes(
 }
 
 /// The parameters of a spec as a JSON object.
-fn params(spec: &Spec) -> Result<String, SpecError> {
-    serde_json::to_string(&spec.params)
-        .map_err(|error| SpecError::invalid(format!("parameters that are not JSON: {error}")))
+fn params(spec: &Spec) -> Result<String, PluginError> {
+    serde_json::to_string(&spec.params).map_err(|error| PluginError::Class {
+        name: spec.type_name.clone(),
+        problem: format!("parameters that are not JSON: {error}"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firecraft_plugin::abi::{Head, Mismatch, Str};
+    use firecraft_plugin::abi::{Head, Mismatch};
     use std::{mem, ptr};
 
     fn good() -> Entry {
@@ -237,7 +389,7 @@ mod tests {
             id: Str::from_static("org.example.test"),
             version: Str::from_static("1.0.0"),
             classes: 0,
-            class: None,
+            class_at: None,
             get_extension: None,
         }
     }
@@ -399,7 +551,7 @@ mod tests {
         }
         let error = refused(&Entry {
             classes: 2,
-            class: Some(class),
+            class_at: Some(class),
             ..good()
         });
         assert!(matches!(error, PluginError::NoTable { table: "class" }));

@@ -30,10 +30,7 @@ impl PluginScheduler {
     /// If the class is no scheduler, or refuses the parameters.
     pub(crate) fn new(class: Arc<ClassInfo>, params: &str) -> Result<Self, PluginError> {
         let Functions::Scheduler(table) = class.functions else {
-            return Err(PluginError::Class {
-                name: class.name().to_owned(),
-                problem: "it is not a scheduler".to_owned(),
-            });
+            return Err(class.wrong("it is not a scheduler"));
         };
         Ok(Self {
             instance: Instance::new(class, params)?,
@@ -54,12 +51,12 @@ impl PluginScheduler {
         let context = to_abi(context);
         // What the plugin leaves out must not look like a value.
         out.fill(f64::NAN);
-        self.instance.call("step", |error| {
+        self.instance.call("step", |instance, error| {
             // SAFETY: context, values and sink live as long as the call, and
             // `&mut self` of the caller keeps other calls away.
             unsafe {
                 step(
-                    self.instance.as_ptr(),
+                    instance,
                     &context,
                     out.as_mut_ptr(),
                     out.len(),
@@ -69,10 +66,10 @@ impl PluginScheduler {
         })?;
         match out.iter().find(|value| !value.is_finite()) {
             None => Ok(()),
-            Some(value) => Err(PluginError::Class {
-                name: self.instance.class().name().to_owned(),
-                problem: format!("`step` gave {value} at update {}", context.update),
-            }),
+            Some(value) => Err(self
+                .instance
+                .class()
+                .wrong(format!("`step` gave {value} at update {}", context.update))),
         }
     }
 
@@ -83,16 +80,15 @@ impl PluginScheduler {
             return Ok(state);
         };
         let mut bytes = Collector::new(STATE_LIMIT);
-        self.instance.call("save", |error| {
+        self.instance.call("save", |instance, error| {
             let sink = bytes.lend();
-            // SAFETY: the sinks live as long as the call; a scheduler is not
-            // shared between threads, so no other call is running.
-            unsafe { save(self.instance.as_ptr(), sink.as_ptr(), error.as_ptr()) }
+            // SAFETY: the sinks live as long as the call; no other call runs on
+            // an instance that is not THREAD_SHARED.
+            unsafe { save(instance, sink.as_ptr(), error.as_ptr()) }
         })?;
-        let bytes = bytes.bytes().ok_or_else(|| PluginError::Class {
-            name: class.name().to_owned(),
-            problem: format!("its state is larger than {STATE_LIMIT} bytes"),
-        })?;
+        let bytes = bytes
+            .bytes()
+            .ok_or_else(|| class.wrong(format!("its state is larger than {STATE_LIMIT} bytes")))?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => state.with(TEXT, text),
             Err(error) => state.with(HEX, to_hex(error.as_bytes())),
@@ -143,12 +139,12 @@ impl Scheduler for PluginScheduler {
             _ => return Err(reader.damaged("expected `text` or `hex`")),
         };
         self.instance
-            .call("load", |error| {
+            .call("load", |instance, error| {
                 // SAFETY: the bytes and the sink live as long as the call, and
                 // `&mut self` keeps other calls away.
                 unsafe {
                     load(
-                        self.instance.as_ptr(),
+                        instance,
                         state.version,
                         bytes.as_ptr(),
                         bytes.len(),

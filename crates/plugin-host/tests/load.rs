@@ -1,6 +1,4 @@
 //! Loading files: a real library, and everything that is not one.
-// Loading is unsafe by nature; the files are made here.
-#![allow(unsafe_code)]
 // Helpers of tests are not covered by clippy's allow-unwrap-in-tests.
 #![allow(clippy::unwrap_used)]
 
@@ -30,8 +28,7 @@ fn compile(source: &Path, folder: &Path) -> PathBuf {
 }
 
 fn load(path: &Path) -> Result<Plugin, PluginError> {
-    // SAFETY: the tests make every file they load.
-    unsafe { Plugin::load(path) }
+    Plugin::load(path, None)
 }
 
 #[test]

@@ -66,6 +66,34 @@ impl State {
         self.with(name, Value::from(inner))
     }
 
+    /// Why the scheduler, or one inside it, could not go on, if so.
+    ///
+    /// [`Scheduler::step`](crate::Scheduler::step) can't return an error. One
+    /// that fails nevertheless, as a plugin's may, fills in NaN and has the
+    /// reason in the text `failure` of its state.
+    ///
+    /// ```
+    /// use firecraft_schedule::State;
+    /// let failed = State::new("plugin", 1).with("failure", "out of memory");
+    /// let outer = State::new("warmup", 1).with_inner("inner", failed);
+    /// assert_eq!(outer.failure(), Some("out of memory"));
+    /// assert_eq!(State::new("warmup", 1).failure(), None);
+    /// ```
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        fn find(value: &Value) -> Option<&str> {
+            match value {
+                Value::Table(table) => match table.get("failure") {
+                    Some(Value::String(reason)) => Some(reason),
+                    _ => table.iter().find_map(|(_, value)| find(value)),
+                },
+                Value::List(values) => values.iter().find_map(find),
+                _ => None,
+            }
+        }
+        find(&self.values)
+    }
+
     /// The values, if this state is of the given type and version.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! The recipe: everything that a run is made from, as a text file.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use firecraft_spec::{Spec, Value};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,9 @@ pub struct Recipe {
     /// Batches after which an epoch ends; all of them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batches_per_epoch: Option<u64>,
+    /// The plugins whose types the recipe may name, besides what is built in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugins: Vec<PluginFile>,
     /// The model family and its settings.
     pub model: Spec,
     /// The data set.
@@ -67,6 +70,19 @@ pub struct Recipe {
     pub callbacks: Vec<Spec>,
 }
 
+/// A plugin that a recipe needs:
+/// `[[plugins]]`, `path = "/opt/plugins/libgrain.so"`, `sha256 = "9f86d0…"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginFile {
+    /// The shared library, from the root.
+    pub path: PathBuf,
+    /// What its SHA-256 must be, as hexadecimal digits. A run folder's recipe
+    /// always has it, so that a run is not resumed with another plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
 fn one() -> u64 {
     1
 }
@@ -88,6 +104,7 @@ impl Default for Recipe {
             batch_size: 32,
             accumulate: 1,
             batches_per_epoch: None,
+            plugins: Vec::new(),
             model: Spec::new("none"),
             data: Spec::new("none"),
             init: Spec::new("none"),

@@ -75,14 +75,15 @@ impl<T: LayerTransform + Clone> Layer<T> {
     ///
     /// # Errors
     /// If the configuration is not valid, or a part of it can't be a layer
-    /// because it changes the size of images.
+    /// because it changes the size of images or comes from a plugin, which may
+    /// fail.
     pub fn new(transform: T) -> Result<Self, AugmentError> {
         transform.validate()?;
         if transform.as_layer().is_none() {
             return Err(AugmentError::Image {
                 operation: transform.name(),
-                got: "a transform that changes the size of images".into(),
-                expected: "transforms that keep it, in a layer; \
+                got: "a transform that changes the size of images, or a plugin's".into(),
+                expected: "built-in transforms that keep it, in a layer; \
                            put this one into the data pipeline"
                     .into(),
             });

@@ -159,6 +159,65 @@ impl Boxes {
     }
 }
 
+impl Boxes {
+    /// Puts the rows that a step outside this crate made in place of these,
+    /// then applies the rules for an image of size `size`. Row `i` was row
+    /// `from[i]` of these.
+    ///
+    /// # Errors
+    /// If there isn't one origin per row, an origin is no row, a row is no box,
+    /// or by the rules.
+    pub fn replace(
+        &mut self,
+        rows: &[[f32; 4]],
+        from: &[usize],
+        size: Size,
+    ) -> Result<(), AugmentError> {
+        let source = origins(&self.source, rows.len(), from)?;
+        let (mut kept, mut kept_source) = (Vec::new(), Vec::new());
+        for (row, source) in rows.iter().zip(source) {
+            let [left, top, right, bottom] = row.map(f64::from);
+            if !(left <= right && top <= bottom && row.iter().all(|v| v.is_finite())) {
+                return Err(AugmentError::Image {
+                    operation: "boxes",
+                    got: format!("the box {row:?}"),
+                    expected: "finite numbers, left before right and top before bottom".into(),
+                });
+            }
+            if let Some(row) = self.rules.judge([left, top, right, bottom], size)? {
+                kept.push(row.map(|v| v as f32));
+                kept_source.push(source);
+            }
+        }
+        self.rows = kept;
+        self.source = kept_source;
+        Ok(())
+    }
+}
+
+/// For each of `count` rows the row it was at the start.
+pub(super) fn origins(
+    source: &[usize],
+    count: usize,
+    from: &[usize],
+) -> Result<Vec<usize>, AugmentError> {
+    if from.len() != count {
+        return Err(AugmentError::Length {
+            operation: "origins of rows",
+            got: from.len(),
+            expected: count,
+        });
+    }
+    let origin = |&row: &usize| {
+        source.get(row).copied().ok_or_else(|| AugmentError::Image {
+            operation: "origins of rows",
+            got: format!("row {row}"),
+            expected: format!("one of the {} rows before", source.len()),
+        })
+    };
+    from.iter().map(origin).collect()
+}
+
 /// The corners of a box, or points on the ellipse in it.
 fn outline(row: [f32; 4], ellipse: bool) -> Vec<(f64, f64)> {
     const POINTS: usize = 360;
@@ -232,6 +291,24 @@ mod tests {
         boxes.rules = rules;
         boxes.map(SIZE, &|x, y| (x + dx, y))?;
         Ok(boxes)
+    }
+
+    #[test]
+    fn rows_from_outside_are_checked_and_keep_their_origin() {
+        let size = Size::new(10, 10);
+        let mut boxes = Boxes::new(vec![[0.0, 0.0, 1.0, 1.0]; 3]);
+        boxes.source = vec![4, 7, 9];
+        let rows = [[1.0, 1.0, 30.0, 2.0], [20.0, 20.0, 30.0, 30.0]];
+        boxes.replace(&rows, &[2, 0], size).unwrap();
+        assert_eq!(boxes.rows, [[1.0, 1.0, 10.0, 2.0]]);
+        assert_eq!(boxes.source, [9]);
+        let refused =
+            |row: [f32; 4], from: &[usize]| boxes.clone().replace(&[row], from, size).is_err();
+        assert!(refused([3.0, 0.0, 2.0, 1.0], &[0]));
+        assert!(refused([f32::NAN, 0.0, 2.0, 1.0], &[0]));
+        assert!(refused([0.0, 0.0, 2.0, 1.0], &[1]));
+        assert!(refused([0.0, 0.0, 2.0, 1.0], &[]));
+        assert!(!refused([0.0, 0.0, 2.0, 1.0], &[0]));
     }
 
     #[test]

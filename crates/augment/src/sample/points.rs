@@ -1,6 +1,7 @@
 //! Key points.
 
-use crate::Size;
+use super::boxes::origins;
+use crate::{AugmentError, Size};
 
 /// Key points `(x, y)`, in pixels from the centre of the top left pixel: the
 /// point `(3, 5)` is the centre of the pixel in row 5, column 3.
@@ -46,6 +47,32 @@ impl Points {
         let (rows, source) = kept.into_iter().map(|(row, from)| (*row, *from)).unzip();
         self.rows = rows;
         self.source = source;
+    }
+
+    /// Puts the rows that a step outside this crate made in place of these.
+    /// Row `i` was row `from[i]` of these.
+    ///
+    /// # Errors
+    /// If there isn't one origin per row, an origin is no row, or a coordinate
+    /// is not finite.
+    pub fn replace(
+        &mut self,
+        rows: &[[f32; 2]],
+        from: &[usize],
+        size: Size,
+    ) -> Result<(), AugmentError> {
+        let source = origins(&self.source, rows.len(), from)?;
+        if let Some(row) = rows.iter().find(|row| row.iter().any(|v| !v.is_finite())) {
+            return Err(AugmentError::Image {
+                operation: "points",
+                got: format!("the point {row:?}"),
+                expected: "finite numbers".into(),
+            });
+        }
+        self.rows = rows.to_vec();
+        self.source = source;
+        self.map(size, &|x, y| (x, y));
+        Ok(())
     }
 
     pub(super) fn map(&mut self, size: Size, map: &impl Fn(f64, f64) -> (f64, f64)) {

@@ -27,7 +27,8 @@ impl ClassFlags {
     /// One instance may be called from several threads at once. Without it the
     /// host calls an instance from one thread at a time.
     pub const THREAD_SHARED: Self = Self(1);
-    /// Source and destination of a transform may be the same memory.
+    /// Image and masks of a destination may be those of its source, in the same
+    /// memory, where a plan keeps the size. Boxes and points never are.
     pub const IN_PLACE: Self = Self(2);
 
     /// Whether all bits of `other` are set.

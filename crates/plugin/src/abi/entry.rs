@@ -30,11 +30,11 @@ pub struct Entry {
     pub id: Str,
     /// The plugin's own version, such as `"1.2.0"`. 1 to 256 bytes.
     pub version: Str,
-    /// How many classes `class` knows.
+    /// How many classes `class_at` knows.
     pub classes: usize,
     /// The class at an index below `classes`; it lives as long as the process.
     /// May be called from any thread. NULL only where `classes` is 0.
-    pub class: Option<unsafe extern "C" fn(index: usize) -> *const Class>,
+    pub class_at: Option<unsafe extern "C" fn(index: usize) -> *const Class>,
     /// The plugin's optional tables; NULL if it has none.
     pub get_extension: Option<ExtensionFn>,
 }
@@ -56,7 +56,7 @@ impl Entry {
 
 super::layout!(
     Entry, size 16 + 7 * WORD,
-    head 0, id 16, version 16 + 2 * WORD, classes 16 + 4 * WORD, class 16 + 5 * WORD,
+    head 0, id 16, version 16 + 2 * WORD, classes 16 + 4 * WORD, class_at 16 + 5 * WORD,
     get_extension 16 + 6 * WORD,
 );
 super::layout!(Host, size 16 + WORD, head 0, get_extension 16);

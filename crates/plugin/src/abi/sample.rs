@@ -16,9 +16,11 @@ pub struct Sample {
     pub masks: *mut View,
     /// How many masks there are.
     pub mask_count: usize,
-    /// `[N, 4]` floats `x0, y0, x1, y1` in pixels; no array where there are none.
+    /// `[N, 4]` floats `x0, y0, x1, y1` in pixels from the corner of the image; no
+    /// array where there are none.
     pub boxes: View,
-    /// `[K, 2]` floats `x, y` in pixels; no array where there are none.
+    /// `[K, 2]` floats `x, y` in pixels from the centre of the top left pixel; no
+    /// array where there are none.
     pub points: View,
     /// In a destination: for each row that survives, its row in the source.
     pub box_src: *mut u32,

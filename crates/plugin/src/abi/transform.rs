@@ -2,7 +2,7 @@
 
 use core::ffi::c_void;
 
-use super::{Bytes, DType, Head, Sample, Sink, Status, WORD};
+use super::{Bytes, Head, Sample, Sink, Status, WORD};
 
 /// What a transform may know of a sample when it plans.
 #[repr(C)]
@@ -16,20 +16,9 @@ pub struct SampleMeta {
     pub width: u32,
     /// Channels of the image.
     pub channels: u32,
-    /// Elements of the image.
-    pub dtype: DType,
-    /// How many masks there are.
-    pub masks: u32,
-    /// How many boxes there are.
-    pub boxes: u32,
-    /// How many key points there are.
-    pub points: u32,
 }
 
-super::layout!(
-    SampleMeta, size 32,
-    size 0, height 4, width 8, channels 12, dtype 16, masks 20, boxes 24, points 28,
-);
+super::layout!(SampleMeta, size 16, size 0, height 4, width 8, channels 12);
 
 /// The size of an image.
 #[repr(C)]
@@ -46,7 +35,8 @@ pub struct Shape {
 super::layout!(Shape, size 12, height 0, width 4, channels 8);
 
 /// Draws everything random for one sample and writes it to `plan`; `output` is
-/// the size of the image after it, and on entry that of the image before.
+/// the size of the image after it, and on entry that of the image before. The
+/// number of channels stays.
 ///
 /// Pure: the same instance parameters, key and meta give the same bytes, on
 /// every machine and thread. `key` is two words; the generator that belongs to
@@ -61,8 +51,10 @@ pub type PlanFn = unsafe extern "C" fn(
 ) -> Status;
 
 /// Does what `count` plans say, to `count` samples. Each destination has the
-/// size that its plan announced, and no initial content. Nothing is drawn here:
-/// the same plan and source give the same destination.
+/// size that its plan announced, and no initial content that means anything:
+/// the plugin writes all of it. Nothing is drawn here: the same plan and source
+/// give the same destination. The views of a destination are read, never
+/// changed; only its counts are.
 pub type ApplyFn = unsafe extern "C" fn(
     instance: *const c_void,
     count: usize,

@@ -27,6 +27,9 @@
 /// The plugin's version is that of the crate. With `entry: name,` in front, the
 /// entry function gets this name and is not exported, to be linked statically.
 ///
+/// With `self_test: path,` at the end, that function (`fn() -> Result<(), Error>`)
+/// becomes the plugin's own test, which `firecraft plugin check` runs.
+///
 /// A crate that is compiled with `panic = "abort"` is refused: a panic must
 /// become an error, not the end of the host.
 #[macro_export]
@@ -37,7 +40,8 @@ macro_rules! declare_plugin {
     (@entry [$($attribute:tt)*] $entry:ident
         id: $id:expr,
         transforms: [$($transform:ty),* $(,)?],
-        schedulers: [$($scheduler:ty),* $(,)?] $(,)?
+        schedulers: [$($scheduler:ty),* $(,)?]
+        $(, self_test: $test:expr)? $(,)?
     ) => {
         #[cfg(panic = "abort")]
         compile_error!("a plugin must be compiled with `panic = \"unwind\"`");
@@ -59,7 +63,26 @@ macro_rules! declare_plugin {
                     $($crate::glue::scheduler_class::<$scheduler>(),)*
                 ],
                 class,
-            );
+            )$(.with_self_test(
+                {
+                    unsafe extern "C" fn run(
+                        error: *const $crate::abi::Sink,
+                    ) -> $crate::abi::Status {
+                        // SAFETY: the host passes a sink for this call.
+                        unsafe { $crate::glue::self_test($test, error) }
+                    }
+                    run
+                },
+                {
+                    unsafe extern "C" fn extension(
+                        id: $crate::abi::Str,
+                    ) -> *const ::core::ffi::c_void {
+                        // SAFETY: the host lends readable text.
+                        unsafe { PLUGIN.extension(id) }
+                    }
+                    extension
+                },
+            ))?;
             unsafe extern "C" fn class(index: usize) -> *const $crate::abi::Class {
                 PLUGIN.class(index)
             }

@@ -101,6 +101,44 @@ impl<const D: usize> RowsMut<'_, D> {
     }
 }
 
+/// Boxes and points of a sample whose image and masks stay where they are.
+pub(crate) struct Rest<'a> {
+    boxes: (Option<Rows<'a, 4>>, Option<RowsMut<'a, 4>>),
+    points: (Option<Rows<'a, 2>>, Option<RowsMut<'a, 2>>),
+}
+
+impl Rest<'_> {
+    /// # Safety
+    /// Boxes and points of `source` are readable and those of `destination`
+    /// writable, apart from each other, for the lifetime of the result.
+    pub(crate) unsafe fn from_abi(source: &Sample, destination: &Sample) -> Result<Self, Error> {
+        // SAFETY: the caller vouches for all of them.
+        unsafe {
+            Ok(Self {
+                boxes: (
+                    rows(&source.boxes)?,
+                    rows_mut(&destination.boxes, destination.box_src)?,
+                ),
+                points: (
+                    rows(&source.points)?,
+                    rows_mut(&destination.points, destination.point_src)?,
+                ),
+            })
+        }
+    }
+
+    pub(crate) fn copy(&mut self) -> Result<(), Error> {
+        copy_rows(self.boxes.1.as_mut(), self.boxes.0)?;
+        copy_rows(self.points.1.as_mut(), self.points.0)
+    }
+
+    /// Says how many rows survive.
+    pub(crate) fn finish(&self, sample: &mut Sample) {
+        sample.box_count = self.boxes.1.as_ref().map_or(0, RowsMut::len);
+        sample.point_count = self.points.1.as_ref().map_or(0, RowsMut::len);
+    }
+}
+
 impl Source<'_> {
     /// # Safety
     /// Every array of the sample is readable for the lifetime of the result.

@@ -4,7 +4,7 @@ use firecraft_key::Key;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Destination, Error, Source};
+use super::{Destination, Error, ImageMut, Source};
 use crate::abi::{SampleMeta, Shape, Targets};
 
 /// A random change of images. The type is its own configuration: its fields are
@@ -92,6 +92,8 @@ pub trait Transform: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Does what the plan says. Writes the whole destination; targets that are
     /// not moved are copied with [`Destination::copy_targets`].
     ///
+    /// Left out by a transform that is [`IN_PLACE`](Transform::IN_PLACE).
+    ///
     /// # Errors
     /// If the sample does not suit the plan.
     fn apply(
@@ -99,5 +101,27 @@ pub trait Transform: DeserializeOwned + JsonSchema + Send + Sync + 'static {
         plan: &Self::Plan,
         source: &Source<'_>,
         destination: &mut Destination<'_>,
-    ) -> Result<(), Error>;
+    ) -> Result<(), Error> {
+        destination.image.copy_from(&source.image)?;
+        self.apply_in_place(plan, &mut destination.image)?;
+        destination.copy_targets(source)
+    }
+
+    /// Whether the transform changes the values of the image where they are and
+    /// moves nothing: it implements
+    /// [`apply_in_place`](Transform::apply_in_place) in place of
+    /// [`apply`](Transform::apply), and no image is copied.
+    const IN_PLACE: bool = false;
+
+    /// Does what the plan says to the image itself.
+    ///
+    /// # Errors
+    /// If the image does not suit the plan.
+    fn apply_in_place(&self, plan: &Self::Plan, image: &mut ImageMut<'_>) -> Result<(), Error> {
+        let _ = (plan, image);
+        Err(Error::new(format!(
+            "`{}` has neither `apply` nor `apply_in_place`",
+            Self::NAME
+        )))
+    }
 }

@@ -132,7 +132,10 @@ where
         if !(learning_rate >= 0.0 && learning_rate.is_finite()) {
             return Err(TrainerError::Setting {
                 field: "learning_rate",
-                value: format!("{learning_rate} at update {update}"),
+                value: match self.parts.scheduler.state().failure() {
+                    Some(reason) => format!("{learning_rate} at update {update} ({reason})"),
+                    None => format!("{learning_rate} at update {update}"),
+                },
                 allowed: "a finite number of at least 0; check the schedule",
             });
         }

@@ -6,6 +6,6 @@ mod plugin;
 mod scheduler;
 mod transform;
 
-pub use plugin::Plugin;
+pub use plugin::{Plugin, self_test};
 pub use scheduler::scheduler_class;
 pub use transform::transform_class;

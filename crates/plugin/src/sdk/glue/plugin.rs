@@ -1,8 +1,23 @@
 //! The plugin's own tables, built when the host first asks.
 
-use std::{panic, ptr, sync::OnceLock};
+use std::{ffi::c_void, panic, ptr, sync::OnceLock};
 
-use crate::abi::{Class, Entry, Head, Host, Str};
+use super::guard::guard;
+use crate::{
+    Error,
+    abi::{
+        Class, Entry, ExtensionFn, Head, Host, SELF_TEST, SelfTest, SelfTestFn, Sink, Status, Str,
+    },
+};
+
+/// Runs a plugin's own test.
+///
+/// # Safety
+/// `error` is a sink that was passed to the call that is running.
+pub unsafe fn self_test(test: fn() -> Result<(), Error>, error: *const Sink) -> Status {
+    // SAFETY: the caller vouches for the sink.
+    unsafe { guard(error, test) }
+}
 
 /// A plugin's tables.
 #[derive(Debug)]
@@ -11,6 +26,7 @@ pub struct Plugin {
     make: fn() -> Vec<Class>,
     classes: OnceLock<Vec<Class>>,
     counted: OnceLock<Entry>,
+    self_test: Option<SelfTest>,
 }
 
 // SAFETY: the tables are written once, behind the locks, and hold text and
@@ -30,7 +46,7 @@ impl Plugin {
             id: Str::from_static(id),
             version: Str::from_static(version),
             classes: 0,
-            class: Some(class),
+            class_at: Some(class),
             get_extension: None,
         };
         Self {
@@ -38,6 +54,30 @@ impl Plugin {
             make,
             classes: OnceLock::new(),
             counted: OnceLock::new(),
+            self_test: None,
+        }
+    }
+
+    /// With a test that the host can run, and the function that finds it.
+    pub const fn with_self_test(mut self, run: SelfTestFn, extension: ExtensionFn) -> Self {
+        self.entry.get_extension = Some(extension);
+        self.self_test = Some(SelfTest {
+            head: Head::of::<SelfTest>(),
+            run: Some(run),
+        });
+        self
+    }
+
+    /// The optional table of that name, or null.
+    ///
+    /// # Safety
+    /// `id` is readable as long as its length says.
+    pub unsafe fn extension(&'static self, id: Str) -> *const c_void {
+        // SAFETY: the caller vouches for it.
+        let known = unsafe { id.bytes() } == Some(SELF_TEST.as_bytes());
+        match &self.self_test {
+            Some(table) if known => ptr::from_ref(table).cast(),
+            _ => ptr::null(),
         }
     }
 

@@ -2,9 +2,11 @@
 
 use std::{ffi::c_void, ptr, slice};
 
+use crate::sdk::sample::Rest;
+
 use super::guard::{Instance, destroy, guard, guard_instance, parse, schema};
 use crate::{
-    Destination, Error, Key, Source, Transform,
+    Destination, Error, ImageMut, Key, Source, Transform,
     abi::{
         Bytes, Class, ClassFlags, ClassKind, Head, Sample, SampleMeta, Shape, Sink, Status, Str,
         TransformTable,
@@ -26,7 +28,11 @@ pub fn transform_class<T: Transform>() -> Class {
         head: Head::of::<Class>(),
         kind: ClassKind::TRANSFORM,
         // `Transform: Sync`, and planning and applying take `&self`.
-        flags: ClassFlags::THREAD_SHARED,
+        flags: if T::IN_PLACE {
+            ClassFlags(ClassFlags::THREAD_SHARED.0 | ClassFlags::IN_PLACE.0)
+        } else {
+            ClassFlags::THREAD_SHARED
+        },
         targets: T::TARGETS,
         state_version: T::PLAN_VERSION,
         name: Str::from_static(T::NAME),
@@ -118,7 +124,21 @@ unsafe extern "C" fn apply<T: Transform>(
             let bytes = unsafe { plan.get() }.ok_or_else(|| Error::new("a plan without bytes"))?;
             let plan: T::Plan = serde_json::from_slice(bytes)
                 .map_err(|error| Error::new(format!("a plan that is not one: {error}")))?;
-            // SAFETY: the arrays of a sample are as its views say.
+            if T::IN_PLACE && source.image.data == out.image.data {
+                // SAFETY: the arrays of a sample are as its views say; the image
+                // of the source is the destination's and not used beside it.
+                let (mut image, mut rows) = unsafe {
+                    (
+                        ImageMut::from_view(&out.image)?,
+                        Rest::from_abi(source, out)?,
+                    )
+                };
+                transform.apply_in_place(&plan, &mut image)?;
+                rows.copy()?;
+                rows.finish(out);
+                continue;
+            }
+            // SAFETY: the arrays of a sample are as its views say, and apart.
             let (source, mut destination) =
                 unsafe { (Source::from_abi(source)?, Destination::from_abi(out)?) };
             transform.apply(&plan, &source, &mut destination)?;
