@@ -11,6 +11,21 @@ pub(crate) enum CliError {
     Schedule(#[from] firecraft::schedule::ScheduleError),
     #[error(transparent)]
     Trainer(#[from] firecraft::trainer::TrainerError),
+    #[error(transparent)]
+    Augment(#[from] firecraft::augment::AugmentError),
+    #[error(transparent)]
+    Plugin(#[from] firecraft::plugin_host::PluginError),
+    #[error("cannot read {}: {source}; give the path of a plugin", path.display())]
+    ReadPlugin {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{} breaks {findings} of its promises; see above", path.display())]
+    Promises { path: PathBuf, findings: u32 },
+    #[error("cannot start the process that is watched: {0}; check the limits of this shell")]
+    Spawn(std::io::Error),
+    #[error("cannot set the limits: {0}; give smaller ones with --seconds and --memory")]
+    Limit(std::io::Error),
     #[error("cannot read {}: {source}; give the path of a TOML file with a `type`", path.display())]
     Read {
         path: PathBuf,

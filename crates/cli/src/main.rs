@@ -9,6 +9,7 @@ mod compare;
 mod devices;
 mod error;
 mod plot;
+mod plugin;
 mod types;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ enum Command {
     Types(types::Arguments),
     /// Draw what a spec describes.
     Plot(plot::Arguments),
+    /// List, inspect, check and measure plugins.
+    Plugin(plugin::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Devices => devices::run(),
         Command::Types(arguments) => types::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
+        Command::Plugin(arguments) => plugin::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

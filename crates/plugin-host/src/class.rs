@@ -105,6 +105,11 @@ impl ClassInfo {
         if !schema.is_object() {
             return Err(wrong("its schema is not a JSON object".to_owned()));
         }
+        if let Some(keyword) = misused(&schema) {
+            return Err(wrong(format!(
+                "its schema's `{keyword}` is of the wrong type"
+            )));
+        }
         let missing = |function: &str| wrong(format!("its function `{function}` is NULL"));
         Ok(Self {
             create: class.create.ok_or_else(|| missing("create"))?,
@@ -153,6 +158,36 @@ impl ClassInfo {
         }
     }
 
+    /// Whether it is a transform; a scheduler otherwise.
+    pub fn is_transform(&self) -> bool {
+        self.kind() == ClassKind::TRANSFORM
+    }
+
+    /// What it promises, in words.
+    pub fn promises(&self) -> Vec<&'static str> {
+        let words = [
+            (
+                ClassFlags::THREAD_SHARED,
+                "works on several threads at once",
+            ),
+            (ClassFlags::IN_PLACE, "works in place"),
+        ];
+        let holds = |(flag, word)| self.flags.contains(flag).then_some(word);
+        words.into_iter().filter_map(holds).collect()
+    }
+
+    /// What a transform can move, in words.
+    pub fn moves(&self) -> Vec<&'static str> {
+        let words = [
+            (Targets::IMAGE, "image"),
+            (Targets::MASKS, "masks"),
+            (Targets::BOXES, "boxes"),
+            (Targets::POINTS, "key points"),
+        ];
+        let holds = |(target, word)| self.targets.contains(target).then_some(word);
+        words.into_iter().filter_map(holds).collect()
+    }
+
     /// The version of its saved state, or of its plans.
     pub fn state_version(&self) -> u32 {
         self.state_version
@@ -167,6 +202,26 @@ impl ClassInfo {
     pub fn targets(&self) -> Targets {
         self.targets
     }
+}
+
+/// A keyword at the top of a schema whose value is of a type that JSON Schema
+/// doesn't give it.
+fn misused(schema: &serde_json::Value) -> Option<&'static str> {
+    use serde_json::Value;
+    type Fits = fn(&Value) -> bool;
+    let keywords: [(&str, Fits); 7] = [
+        ("type", |value| value.is_string() || value.is_array()),
+        ("properties", Value::is_object),
+        ("required", Value::is_array),
+        ("additionalProperties", |value| {
+            value.is_boolean() || value.is_object()
+        }),
+        ("examples", Value::is_array),
+        ("title", Value::is_string),
+        ("description", Value::is_string),
+    ];
+    let wrong = |(keyword, fits): &(&str, Fits)| schema.get(keyword).is_some_and(|v| !fits(v));
+    keywords.into_iter().find(wrong).map(|(keyword, _)| keyword)
 }
 
 /// # Safety

@@ -5,8 +5,8 @@
 //! and opening the library ([`Plugin::load`]), checking its tables before a byte
 //! of them is believed ([`Plugin::from_entry`], [`ClassInfo`]), adapting its
 //! classes ([`PluginTransform`], [`PluginScheduler`]), registering them
-//! ([`Plugin::register`], [`register_all`]), and
-//! the errors ([`PluginError`]). What must not: the ABI itself
+//! ([`Plugin::register`], [`register_all`]), probing a plugin
+//! ([`probe`]), and the errors ([`PluginError`]). What must not: the ABI itself
 //! (`firecraft-plugin`, which plugins link too), and burn.
 //!
 //! The host trusts nothing that it gets back: status, lengths, text, sizes and
@@ -26,6 +26,7 @@ mod instance;
 mod library;
 mod output;
 mod plugin;
+pub mod probe;
 mod read;
 mod scheduler;
 mod search;

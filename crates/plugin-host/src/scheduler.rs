@@ -89,15 +89,11 @@ impl PluginScheduler {
         let bytes = bytes
             .bytes()
             .ok_or_else(|| class.wrong(format!("its state is larger than {STATE_LIMIT} bytes")))?;
-        Ok(match String::from_utf8(bytes) {
-            Ok(text) => state.with(TEXT, text),
-            Err(error) => state.with(HEX, to_hex(error.as_bytes())),
-        })
+        Ok(state.with(HEX, to_hex(&bytes)))
     }
 }
 
-/// The fields of a saved state: text as it is, other bytes as digits.
-const TEXT: &str = "text";
+/// The field of a saved state: its bytes as hexadecimal digits.
 const HEX: &str = "hex";
 /// What is saved when the plugin could not: restoring it fails with the reason.
 const FAILURE: &str = "failure";
@@ -113,10 +109,14 @@ impl Scheduler for PluginScheduler {
     }
 
     fn state(&self) -> State {
-        self.try_state().unwrap_or_else(|error| {
+        let failed = |error: &PluginError| {
             let class = self.instance.class();
             State::new(class.name(), class.state_version()).with(FAILURE, error.to_string())
-        })
+        };
+        match &self.failure {
+            Some(failure) => failed(failure),
+            None => self.try_state().unwrap_or_else(|error| failed(&error)),
+        }
     }
 
     fn restore(&mut self, state: &State) -> Result<(), ScheduleError> {
@@ -128,16 +128,10 @@ impl Scheduler for PluginScheduler {
         let Some(load) = self.table.load else {
             return Ok(());
         };
-        let bytes = match (
-            reader.get::<Option<String>>(TEXT)?,
-            reader.get::<Option<String>>(HEX)?,
-        ) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(hex)) => {
-                from_hex(&hex).ok_or_else(|| reader.damaged("`hex` is not hexadecimal"))?
-            }
-            _ => return Err(reader.damaged("expected `text` or `hex`")),
-        };
+        let bytes = reader.get::<Option<String>>(HEX)?;
+        let bytes = bytes
+            .and_then(|hex| from_hex(&hex))
+            .ok_or_else(|| reader.damaged("expected hexadecimal digits in `hex`"))?;
         self.instance
             .call("load", |instance, error| {
                 // SAFETY: the bytes and the sink live as long as the call, and

@@ -65,6 +65,16 @@ impl PluginTransform {
     }
 }
 
+impl PluginTransform {
+    pub(crate) fn table(&self) -> &TransformTable {
+        &self.inner.table
+    }
+
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.inner.instance
+    }
+}
+
 impl Transform for PluginTransform {
     fn name(&self) -> &'static str {
         self.inner.instance.class().name()

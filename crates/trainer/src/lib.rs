@@ -53,11 +53,7 @@ pub use loss::CrossEntropy;
 pub use metrics::{EpochRow, History, Means, Metrics};
 pub use model_state::ModelState;
 pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd};
-<<<<<<< HEAD
-pub use recipe::{Difference, RECIPE_VERSION, Recipe};
-=======
-pub use recipe::{PluginFile, RECIPE_VERSION, Recipe};
->>>>>>> 23bbc02 (Plugins: transforms of plugins beside built-in ones, files verified before they run, a C header, examples in Rust and C)
+pub use recipe::{Difference, PluginFile, RECIPE_VERSION, Recipe};
 pub use run_folder::RunFolder;
 pub use source::{BatchSource, InMemory, Labelled, Targets};
 pub use task::{Classification, StepOutput, Supervised, Task, accuracy};

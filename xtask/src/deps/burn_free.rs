@@ -23,7 +23,13 @@ const ONLY: [(&str, &[&str]); 2] = [
     ("firecraft-key", &[]),
     (
         "firecraft-plugin",
-        &["firecraft-key", "serde", "serde_json", "schemars"],
+        &[
+            "firecraft-key",
+            "ciborium",
+            "serde",
+            "serde_json",
+            "schemars",
+        ],
     ),
 ];
 

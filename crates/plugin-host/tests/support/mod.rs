@@ -104,11 +104,18 @@ pub(crate) fn compile(source: &Path, out: &Path, arguments: &[&str]) {
     // Another test may have loaded the old one: it must keep its content.
     let fresh = out.with_extension("new");
     succeed(
-        cc().args(["-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
-            .args(["-shared", "-fPIC"])
-            .args(arguments)
-            .args([OsStr::new("-o"), fresh.as_os_str(), source.as_os_str()])
-            .arg("-lm"),
+        cc().args([
+            "-std=c99",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+        ])
+        .args(["-shared", "-fPIC"])
+        .args(arguments)
+        .args([OsStr::new("-o"), fresh.as_os_str(), source.as_os_str()])
+        .arg("-lm"),
     );
     fs::rename(fresh, out).unwrap();
 }

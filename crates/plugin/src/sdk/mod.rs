@@ -7,6 +7,7 @@ mod image;
 mod sample;
 mod scheduler;
 mod transform;
+mod wire;
 
 pub use error::Error;
 pub use image::{Image, ImageMut, Pixels, PixelsMut};

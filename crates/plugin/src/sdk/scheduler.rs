@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Error;
+use super::{Error, wire};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -60,7 +60,8 @@ pub struct Step {
 /// assert_eq!(values, [0.1]);
 /// ```
 pub trait Scheduler: DeserializeOwned + JsonSchema + Send + 'static {
-    /// What it remembers between steps; `()` if nothing. Saved as JSON.
+    /// What it remembers between steps; `()` if nothing. Saved as
+    /// CBOR, in which every number keeps its bits.
     type State: Serialize + DeserializeOwned + Default + Send;
 
     /// The name in recipes: 1 to 64 of `a-z 0-9 _ . -`.
@@ -93,7 +94,6 @@ pub trait Scheduler: DeserializeOwned + JsonSchema + Send + 'static {
                 Self::STATE_VERSION
             )));
         }
-        serde_json::from_slice(state)
-            .map_err(|error| Error::new(format!("a damaged state: {error}")))
+        wire::from_bytes(state).map_err(|error| Error::new(format!("a damaged state: {error}")))
     }
 }

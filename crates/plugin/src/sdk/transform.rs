@@ -55,7 +55,7 @@ use crate::abi::{SampleMeta, Shape, Targets};
 /// ```
 pub trait Transform: DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Everything that is random about one sample. It is stored and replayed,
-    /// as JSON.
+    /// as CBOR, in which every number keeps its bits.
     type Plan: Serialize + DeserializeOwned;
 
     /// The name in recipes: 1 to 64 of `a-z 0-9 _ . -`.

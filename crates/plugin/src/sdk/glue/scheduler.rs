@@ -9,6 +9,7 @@ use crate::{
         Class, ClassFlags, ClassKind, Head, SchedulerTable, Sink, Status, StepContext, StepFlags,
         Str, Targets,
     },
+    sdk::wire,
 };
 
 /// A scheduler with its state. The host calls it from one thread at a time.
@@ -95,7 +96,7 @@ unsafe extern "C" fn save<S: Scheduler>(
 ) -> Status {
     let body = |running: &Running<S>| {
         // SAFETY: no other call is running.
-        let bytes = serde_json::to_vec(unsafe { &*running.state.get() })
+        let bytes = wire::to_bytes(unsafe { &*running.state.get() })
             .map_err(|error| Error::new(format!("the state can't be written: {error}")))?;
         // SAFETY: the host passes a sink for this call.
         if unsafe { (*state).put(&bytes) }.is_ok() {

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, ptr, slice};
 
-use crate::sdk::sample::Rest;
+use crate::sdk::{sample::Rest, wire};
 
 use super::guard::{Instance, destroy, guard, guard_instance, parse, schema};
 use crate::{
@@ -82,7 +82,7 @@ unsafe extern "C" fn plan<T: Transform>(
         };
         let planned = transform.plan(meta, key)?;
         *output = transform.output(&planned, *output);
-        let bytes = serde_json::to_vec(&planned)
+        let bytes = wire::to_bytes(&planned)
             .map_err(|error| Error::new(format!("the plan can't be written: {error}")))?;
         // SAFETY: the sink is that of this call.
         if unsafe { plan.put(&bytes) }.is_ok() {
@@ -122,7 +122,7 @@ unsafe extern "C" fn apply<T: Transform>(
         for ((plan, source), out) in plans.iter().zip(sources).zip(destinations) {
             // SAFETY: a plan is readable.
             let bytes = unsafe { plan.get() }.ok_or_else(|| Error::new("a plan without bytes"))?;
-            let plan: T::Plan = serde_json::from_slice(bytes)
+            let plan: T::Plan = wire::from_bytes(bytes)
                 .map_err(|error| Error::new(format!("a plan that is not one: {error}")))?;
             if T::IN_PLACE && source.image.data == out.image.data {
                 // SAFETY: the arrays of a sample are as its views say; the image
