@@ -42,10 +42,12 @@ pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsErr
                 ..args.clone()
             };
             let recipe = setup::recipe(&args, &data)?;
+            let registries = setup::registries(&recipe)?;
             let folder = RunFolder::create(&args.out, "ablation", &recipe)?;
             let run = Run {
                 args: &args,
                 recipe: &recipe,
+                registries: &registries,
                 data: &data,
                 folder: &folder,
                 device: &device,

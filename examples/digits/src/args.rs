@@ -40,6 +40,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub(crate) out: PathBuf,
 
+    /// Train what this file says, a recipe.toml with changes; flags go over it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "smoke", "ablation"])]
+    pub(crate) recipe: Option<PathBuf>,
+
     /// Go on with an earlier run; its recipe counts, other flags must agree
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "ablation"])]
     pub(crate) resume: Option<PathBuf>,

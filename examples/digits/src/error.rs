@@ -31,6 +31,8 @@ pub(crate) enum DigitsError {
     #[error(transparent)]
     Spec(#[from] SpecError),
     #[error(transparent)]
+    Plugin(#[from] firecraft::plugin_host::PluginError),
+    #[error(transparent)]
     Plot(#[from] PlotError),
     #[error("cannot watch for Ctrl-C: {0}; check that nothing else handles signals")]
     Signal(#[from] ctrlc::Error),

@@ -1,5 +1,7 @@
 //! From the command line to a recipe, and from a recipe to objects.
 
+use std::path::Path;
+
 use burn::tensor::Device;
 use firecraft::augment::{
     Compose, FillMode, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig,
@@ -21,8 +23,13 @@ use crate::model::DigitNet;
 /// Learning rate at the end of the warm-up.
 const PEAK_RATE: f64 = 4e-3;
 
-/// The recipe that the flags describe.
+/// The recipe that the flags describe, over that of a file if one is given.
 pub(crate) fn recipe(args: &Args, data: &Data) -> Result<Recipe, DigitsError> {
+    if let Some(path) = &args.recipe {
+        let mut recipe = from_file(path, data)?;
+        overlay(&mut recipe, args);
+        return Ok(recipe);
+    }
     let channels = if args.smoke { [4, 4, 8] } else { [24, 32, 64] };
     let cosine = Spec::new("cosine")
         .with("start", PEAK_RATE)
@@ -100,14 +107,31 @@ pub(crate) struct Setup {
     pub(crate) model: DigitNet,
     pub(crate) scheduler: BoxScheduler,
     pub(crate) augmentation: Option<Compose>,
+    /// The augmentation again, if the loader has to do it.
+    pub(crate) in_loader: Option<Compose>,
 }
 
-/// The types that a recipe of this program may name.
-pub(crate) fn registries() -> Result<Registries, DigitsError> {
+/// The types that this recipe may name: what is built in, and its plugins'.
+pub(crate) fn registries(recipe: &Recipe) -> Result<Registries, DigitsError> {
     let mut registries = Registries::new();
     firecraft::augment::register(&mut registries)?;
     firecraft::schedule::register(&mut registries)?;
+    firecraft::load_plugins(&recipe.plugins, &mut registries)?;
     Ok(registries)
+}
+
+/// The recipe of a file, for these data, with its plugins pinned. A file written
+/// by hand may say `data = "digits"`; one of an earlier run names their hash.
+fn from_file(path: &Path, data: &Data) -> Result<Recipe, DigitsError> {
+    let mut recipe = Recipe::load(path)?;
+    if recipe.data == Spec::new(&data.spec.type_name) {
+        recipe.data = data.spec.clone();
+    }
+    let mut asked = recipe.clone();
+    asked.data = data.spec.clone();
+    recipe.expect(&asked)?;
+    firecraft::pin_plugins(&mut recipe.plugins)?;
+    Ok(recipe)
 }
 
 #[derive(Deserialize)]
@@ -116,8 +140,11 @@ struct ModelFields {
     channels: [usize; 3],
 }
 
-pub(crate) fn build(recipe: &Recipe, device: &Device) -> Result<Setup, DigitsError> {
-    let registries = registries()?;
+pub(crate) fn build(
+    recipe: &Recipe,
+    registries: &Registries,
+    device: &Device,
+) -> Result<Setup, DigitsError> {
     let ModelFields { channels } = recipe.model.parse()?;
     let augmentation = if recipe.augment.is_empty() {
         None
@@ -125,7 +152,13 @@ pub(crate) fn build(recipe: &Recipe, device: &Device) -> Result<Setup, DigitsErr
         let transforms = registries.get::<Transforms>()?;
         Some(Compose::from_specs(&recipe.augment, transforms)?)
     };
-    let layer = augmentation.clone().map(|compose| compose.init(device));
+    // On the device, as the model's first layer, if all of it can be one; in the
+    // loader otherwise, on levels from 0 to 255.
+    let is_layer = |compose: &Compose| compose.as_layer().is_some();
+    let (layer, in_loader) = match &augmentation {
+        Some(compose) if !is_layer(compose) => (None, Some(compose.clone())),
+        other => (other.clone().map(|compose| compose.init(device)), None),
+    };
     let norm = choose("norm", &recipe.norm, ["batch_norm", "none"])? == "batch_norm";
     let model = DigitNet::new(channels, norm, layer.transpose()?, device)?;
     let plan = match choose("init", &recipe.init, ["he_normal", "normal"])? {
@@ -136,6 +169,7 @@ pub(crate) fn build(recipe: &Recipe, device: &Device) -> Result<Setup, DigitsErr
         model: plan.apply(model, Key::from_seed(recipe.seed).named("init"))?,
         scheduler: registries.build::<Schedulers>(&recipe.schedule)?,
         augmentation,
+        in_loader,
     })
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use firecraft::augment::Compose;
 use firecraft::core_tensor::device;
-use firecraft::data::{Dataset as _, ImageDataset, LoaderConfig};
-use firecraft::spec::Spec;
+use firecraft::data::{Dataset as _, ImageDataset, LoaderBuilder, LoaderConfig};
+use firecraft::spec::{Registries, Spec};
 use firecraft::trainer::callbacks::{Checkpoint, CsvLogger, Interrupt, ProgressBar, TimingLogger};
 use firecraft::trainer::{
-    Classification, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder, Trainer,
-    TrainerError,
+    Augmented, Classification, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder,
+    Trainer, TrainerError,
 };
 
 use crate::args::Args;
@@ -29,17 +30,20 @@ const SMOKE_VALIDATION: usize = 32;
 pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsError> {
     let device = device::select(args.device.as_deref())?;
     let data = Data::load(args.data.as_deref())?;
-    let (recipe, folder) = match &args.resume {
+    let (recipe, registries, folder) = match &args.resume {
         None => {
             let recipe = setup::recipe(args, &data)?;
+            // Whatever is wrong with a plugin shows before there is a folder.
+            let registries = setup::registries(&recipe)?;
             let folder = RunFolder::create(&args.out, "digits", &recipe)?;
-            (recipe, folder)
+            (recipe, registries, folder)
         }
         Some(path) => resume(args, path, &data)?,
     };
     let run = Run {
         args,
         recipe: &recipe,
+        registries: &registries,
         data: &data,
         folder: &folder,
         device: &device,
@@ -63,7 +67,7 @@ fn resume(
     args: &Args,
     path: &std::path::Path,
     data: &Data,
-) -> Result<(Recipe, RunFolder), DigitsError> {
+) -> Result<(Recipe, Registries, RunFolder), DigitsError> {
     let folder = RunFolder::open(path)?;
     let recipe = folder.recipe()?;
     let mut asked = recipe.clone();
@@ -73,13 +77,15 @@ fn resume(
     }
     setup::overlay(&mut asked, args);
     recipe.expect(&asked)?;
-    Ok((recipe, folder))
+    let registries = setup::registries(&recipe)?;
+    Ok((recipe, registries, folder))
 }
 
 /// One run with everything it needs.
 pub(crate) struct Run<'a> {
     pub(crate) args: &'a Args,
     pub(crate) recipe: &'a Recipe,
+    pub(crate) registries: &'a Registries,
     pub(crate) data: &'a Data,
     pub(crate) folder: &'a RunFolder,
     pub(crate) device: &'a Device,
@@ -102,7 +108,8 @@ impl Run<'_> {
             model,
             scheduler,
             augmentation,
-        } = setup::build(self.recipe, self.device)?;
+            in_loader,
+        } = setup::build(self.recipe, self.registries, self.device)?;
         let splits = &self.data.splits;
         let signals = signals(&model, &splits.train, &self.data.normalizer, self.device)?;
 
@@ -132,8 +139,8 @@ impl Run<'_> {
             trainer = trainer.resume();
         }
         let fitted = trainer.fit(
-            self.source(&splits.train, true)?,
-            self.source(&self.validation(), false)?,
+            self.source(&splits.train, true, in_loader)?,
+            self.source(&self.validation(), false, None)?,
         )?;
 
         let finished = !matches!(fitted.outcome, Outcome::Interrupted { .. });
@@ -178,13 +185,22 @@ impl Run<'_> {
         }
     }
 
-    fn source(&self, dataset: &ImageDataset, train: bool) -> Result<LoaderSource, DigitsError> {
+    fn source(
+        &self,
+        dataset: &ImageDataset,
+        train: bool,
+        augment: Option<Compose>,
+    ) -> Result<LoaderSource, DigitsError> {
         let batch = self.recipe.batch_size as usize;
         let mut config = LoaderConfig::new(if train { batch } else { 256 });
         if train {
             config = config.shuffled().with_seed(self.recipe.seed);
         }
-        let loader = config.init(dataset.clone())?;
+        let builder = LoaderBuilder::new(dataset.clone());
+        let loader = match augment {
+            Some(compose) => builder.map(Augmented::new(compose)).build(&config)?,
+            None => builder.build(&config)?,
+        };
         Ok(LoaderSource::new(loader)?.with_normalizer(self.data.normalizer.clone()))
     }
 

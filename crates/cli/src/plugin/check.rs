@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use firecraft::plugin_host::probe::{self, Progress};
+use firecraft::spec::Spec;
 
 use crate::error::CliError;
 
@@ -25,6 +26,10 @@ pub(super) struct Arguments {
     /// Address space for everything.
     #[arg(long, value_name = "MEBIBYTES", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(64..=1 << 20))]
     memory: u64,
+    /// What to make of the plugin, in place of its schemas' examples, such as
+    /// '{"type": "vignette", "shift": 0}'; can be given several times.
+    #[arg(long = "spec", value_name = "JSON", value_parser = spec)]
+    specs: Vec<Spec>,
     /// Be the process that is watched.
     #[arg(long, hide = true)]
     inside: bool,
@@ -42,6 +47,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), CliError> {
     }
 }
 
+fn spec(json: &str) -> Result<Spec, String> {
+    serde_json::from_str(json).map_err(|error| format!("not a spec: {error}"))
+}
+
 fn inside(arguments: &Arguments) -> Result<(), CliError> {
     let time = Duration::from_secs(arguments.seconds);
     probe::limit(arguments.memory << 20, time).map_err(CliError::Limit)?;
@@ -49,7 +58,7 @@ fn inside(arguments: &Arguments) -> Result<(), CliError> {
     match super::load(&arguments.file) {
         Ok(plugin) => {
             say(&Progress::Passed);
-            probe::run(&plugin, |progress| say(&progress));
+            probe::run(&plugin, &arguments.specs, |progress| say(&progress));
         }
         Err(error) => say(&Progress::Failed(error.to_string())),
     }
@@ -98,6 +107,10 @@ fn watch(arguments: &Arguments) -> Result<(), CliError> {
     child.args(["plugin", "check", "--inside"]);
     child.args(["--seconds", &arguments.seconds.to_string()]);
     child.args(["--memory", &arguments.memory.to_string()]);
+    for spec in &arguments.specs {
+        let json = serde_json::to_string(spec).map_err(|error| CliError::Spawn(error.into()))?;
+        child.args(["--spec", &json]);
+    }
     child.arg("--").arg(&arguments.file);
     // What a panicking plugin prints is not a finding; the finding is.
     child.stdin(Stdio::null()).stderr(Stdio::null());

@@ -39,15 +39,16 @@ pub(crate) enum Done {
 
 pub(crate) type Outcome = Result<Done, String>;
 
-/// Runs every check on every class, with each of the example parameters of its
-/// schema (`examples`); without any, with none. `true` if nothing was found.
+/// Runs every check on every class, with these specs; without any, with each of
+/// the example parameters of its schema (`examples`), or with none. `true` if
+/// nothing was found.
 ///
 /// A transform must plan the same for the same key, on every thread and in
 /// every instance, apply the same plan the same way, write all of its
 /// destination and nothing else, leave its source alone, and refuse parameters
 /// that are none. A scheduler must give finite values, the same in every
 /// instance, and go on alike after its state was saved and restored.
-pub fn run(plugin: &Plugin, mut report: impl FnMut(Progress)) -> bool {
+pub fn run(plugin: &Plugin, specs: &[Spec], mut report: impl FnMut(Progress)) -> bool {
     let mut sound = true;
     let mut check = |name: &str, body: &mut dyn FnMut() -> Outcome| {
         report(Progress::Begin(name.to_owned()));
@@ -70,7 +71,17 @@ pub fn run(plugin: &Plugin, mut report: impl FnMut(Progress)) -> bool {
         check(&format!("{name}: bad parameters are refused"), &mut || {
             bad_parameters(plugin, class)
         });
-        for spec in examples(class) {
+        let given: Vec<Spec> = specs
+            .iter()
+            .filter(|spec| spec.type_name == name)
+            .cloned()
+            .collect();
+        let chosen = if specs.is_empty() {
+            examples(class)
+        } else {
+            given
+        };
+        for spec in chosen {
             let checks = match class.kind() {
                 ClassKind::TRANSFORM => &transform::CHECKS[..],
                 _ => &scheduler::CHECKS[..],

@@ -1,0 +1,116 @@
+//! What plugins cost beside built-in code: `overhead FAULTS_LIBRARY`, with the
+//! library of the package `faults`.
+#![allow(clippy::print_stdout, reason = "a program")]
+
+use std::{
+    error::Error,
+    hint::black_box,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use firecraft_augment::{Image, Invert, Plan, Sample, Size, Transform};
+use firecraft_key::Key;
+use firecraft_plugin_host::Plugin;
+use firecraft_schedule::{Scheduler, StepContext};
+use firecraft_spec::Spec;
+
+/// Calls a function until the clock can tell, and gives the time of one call.
+fn time(mut call: impl FnMut()) -> f64 {
+    let mut calls = 1;
+    loop {
+        let start = Instant::now();
+        for _ in 0..calls {
+            call();
+        }
+        let took = start.elapsed();
+        if took > Duration::from_millis(3) {
+            return took.as_secs_f64() / f64::from(calls);
+        }
+        calls *= 2;
+    }
+}
+
+/// The medians of two, measured in turns, so that both see the same machine.
+fn medians(mut a: impl FnMut(), mut b: impl FnMut()) -> (f64, f64) {
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for _ in 0..41 {
+        first.push(time(&mut a));
+        second.push(time(&mut b));
+    }
+    let median = |mut times: Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    };
+    (median(first), median(second))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args_os()
+        .nth(1)
+        .ok_or("name the library of `faults`")?;
+    let path = std::path::absolute(Path::new(&path))?;
+    let start = Instant::now();
+    let plugin = Plugin::load(&path, None)?;
+    println!(
+        "first load        {:8.2} ms",
+        start.elapsed().as_secs_f64() * 1e3
+    );
+    let mut loads = Vec::new();
+    for _ in 0..21 {
+        let start = Instant::now();
+        Plugin::load(&path, None)?;
+        loads.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    loads.sort_by(f64::total_cmp);
+    println!("load, median      {:8.2} ms", loads[10]);
+
+    let size = Size::new(224, 224);
+    let image = Image::from_u8(vec![100; size.area() * 3], size, 3)?;
+    let (mut mine, mut theirs) = (Sample::new(image.clone()), Sample::new(image));
+    let meta = mine.meta();
+    let noop = plugin.transform(&Spec::new("noop"))?;
+    let key = Key::from_seed(1);
+    let (whole, planning) = medians(
+        || {
+            let plan = noop.plan(&meta, key).map(|plan| plan.apply(&mut mine));
+            let _ = black_box(plan);
+        },
+        || {
+            let _ = black_box(noop.plan(&meta, key));
+        },
+    );
+    println!("no-op, plan+apply {:8.3} µs per image", whole * 1e6);
+    println!("no-op, plan       {:8.3} µs", planning * 1e6);
+
+    let invert = plugin.transform(&Spec::new("plugin_invert"))?;
+    let plan = invert.plan(&meta, key)?;
+    let built_in = Plan::from(Invert::new());
+    let (outside, inside) = medians(
+        || {
+            let _ = black_box(plan.apply(&mut mine));
+        },
+        || {
+            let _ = black_box(built_in.apply(&mut theirs));
+        },
+    );
+    println!("invert, built in  {:8.3} µs at 224x224x3", inside * 1e6);
+    println!(
+        "invert, plugin    {:8.3} µs, ratio {:.3}",
+        outside * 1e6,
+        outside / inside
+    );
+
+    let mut constant = plugin.scheduler(&Spec::new("plugin_constant").with("value", 0.1))?;
+    let mut values = [0.0];
+    let mut update = 0;
+    let (step, _) = medians(
+        || {
+            update += 1;
+            constant.step(&StepContext::at(update), black_box(&mut values));
+        },
+        || {},
+    );
+    println!("scheduler step    {:8.1} ns", step * 1e9);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Every function of a plugin, over and over: `soak CALLS LIBRARY…`. Under
+//! valgrind it shows what the plugin or the host leaks or reads wrongly; alone
+//! it compares the memory in use at half time and at the end.
+#![allow(clippy::print_stdout, reason = "a program")]
+
+use std::{error::Error, path::Path};
+
+use firecraft_augment::{Boxes, Image, Points, Sample, Size, Transform};
+use firecraft_key::Key;
+use firecraft_plugin_host::{Plugin, probe};
+use firecraft_schedule::{Scheduler, StepContext};
+use firecraft_spec::Spec;
+
+fn sample(floats: bool) -> Result<Sample, Box<dyn Error>> {
+    let size = Size::new(8, 6);
+    let image = if floats {
+        Image::from_f32(vec![0.5; size.area() * 3], size, 3)?
+    } else {
+        Image::from_u8(vec![100; size.area() * 3], size, 3)?
+    };
+    let mut sample = Sample::new(image);
+    sample.masks = vec![Image::from_u8(vec![1; size.area()], size, 1)?];
+    sample.boxes = Some(Boxes::new(vec![[0.0, 0.0, 3.0, 3.0]]));
+    sample.points = Some(Points::new(vec![[1.0, 1.0]]));
+    Ok(sample)
+}
+
+/// Resident memory in pages, where the system tells.
+fn pages() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split(' ')
+        .nth(1)
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(0)
+}
+
+fn transform(plugin: &Plugin, spec: &Spec, call: u64) -> Result<(), Box<dyn Error>> {
+    let transform = plugin.transform(spec)?;
+    let mut sample = sample(call % 2 == 0)?;
+    let plan = transform.plan(&sample.meta(), Key::from_seed(call))?;
+    plan.apply(&mut sample)?;
+    Ok(())
+}
+
+fn scheduler(plugin: &Plugin, spec: &Spec, call: u64) -> Result<(), Box<dyn Error>> {
+    let (mut first, mut second) = (plugin.scheduler(spec)?, plugin.scheduler(spec)?);
+    first.step(&StepContext::at(call).with_metric(0.1), &mut [0.0; 2]);
+    second.restore(&first.state())?;
+    Ok(())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1);
+    let calls = arguments.next().and_then(|n| n.to_str()?.parse().ok());
+    let calls: u64 = calls.ok_or("usage: soak CALLS LIBRARY…")?;
+    for path in arguments {
+        let plugin = Plugin::load(&std::path::absolute(Path::new(&path))?, None)?;
+        for class in plugin.classes() {
+            let Some(spec) = probe::examples(class).into_iter().next() else {
+                continue;
+            };
+            let mut half = 0;
+            for call in 0..calls {
+                if call == calls / 2 {
+                    half = pages();
+                }
+                if class.is_transform() {
+                    transform(&plugin, &spec, call)?;
+                } else {
+                    scheduler(&plugin, &spec, call)?;
+                }
+                // Parameters that are refused, which must leave nothing either.
+                let wrong = spec.clone().with("no_such_parameter", 1);
+                if call % 16 == 0 && plugin.transform(&wrong).is_ok() {
+                    return Err("a parameter that isn't one was taken".into());
+                }
+            }
+            println!(
+                "{spec}: {calls} calls, {half} pages at half time, {} at the end",
+                pages()
+            );
+        }
+    }
+    Ok(())
+}
