@@ -20,36 +20,58 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn new(of: &'static str, target: &Target) -> Result<Self, InitError> {
-        let shape = &target.shape;
-        let rank = shape.len();
+        let rank = target.shape.len();
         if rank < 2 {
-            return Err(InitError::shape(of, "a weight of two axes or more", shape));
+            let expected = "a weight of two axes or more";
+            return Err(InitError::shape(of, expected, &target.shape));
         }
-        let mut strides = vec![1; rank];
-        for axis in (0..rank - 1).rev() {
-            strides[axis] = strides[axis + 1] * shape[axis + 1];
-        }
-        let (row, column, spatial, groups) = match target.layout {
+        let (row, column, groups) = match target.layout {
             Layout::ChannelsFirst { groups } | Layout::ChannelsFirstTranspose { groups } => {
-                (0, 1, 2..rank, groups)
+                (0, 1, groups)
             }
-            Layout::ChannelsLast { groups } => (rank - 1, rank - 2, 0..rank - 2, groups),
-            Layout::ChannelsLastTranspose => (rank - 1, rank - 2, 0..rank - 2, 1),
-            Layout::Embedding | Layout::Elementwise => (0, 1, 2..rank, 1),
+            Layout::ChannelsLast { groups } => (rank - 1, rank - 2, groups),
+            Layout::ChannelsLastTranspose => (rank - 1, rank - 2, 1),
+            Layout::Embedding | Layout::Elementwise => (0, 1, 1),
         };
+        let shape = &target.shape;
         if groups == 0 || !shape[row].is_multiple_of(groups) {
             let expected = format!("axis {row} to be divisible by {groups} groups");
             return Err(InitError::shape(of, expected, shape));
         }
-        Ok(Self {
+        Ok(Self::with_axes(shape, row, column, groups))
+    }
+
+    /// One group whose rows are `axis`, negative ones counted from the end.
+    pub(crate) fn along(of: &'static str, shape: &[usize], axis: isize) -> Result<Self, InitError> {
+        let rank = shape.len();
+        let row = if axis < 0 { axis + rank as isize } else { axis };
+        match usize::try_from(row) {
+            Ok(row) if row < rank && rank >= 2 => {
+                Ok(Self::with_axes(shape, row, usize::from(row == 0), 1))
+            }
+            _ => {
+                let expected = format!("a weight of two axes or more that has axis {axis}");
+                Err(InitError::shape(of, expected, shape))
+            }
+        }
+    }
+
+    fn with_axes(shape: &[usize], row: usize, column: usize, groups: usize) -> Self {
+        let rank = shape.len();
+        let mut strides = vec![1; rank];
+        for axis in (0..rank - 1).rev() {
+            strides[axis] = strides[axis + 1] * shape[axis + 1];
+        }
+        let spatial = || (0..rank).filter(|axis| ![row, column].contains(axis));
+        Self {
             groups,
             rows: shape[row] / groups,
             columns: shape[column],
-            spatial: shape[spatial.clone()].to_vec(),
+            spatial: spatial().map(|axis| shape[axis]).collect(),
             row_stride: strides[row],
             column_stride: strides[column],
-            tap_strides: strides[spatial].to_vec(),
-        })
+            tap_strides: spatial().map(|axis| strides[axis]).collect(),
+        }
     }
 
     /// Number of spatial axes.

@@ -4,7 +4,8 @@ use super::report::SignalReport;
 use firecraft_plot::{LineChart, Scale};
 
 impl SignalReport {
-    /// Deviations of activations and gradients over depth, on a log scale.
+    /// Deviations of activations and gradients over depth, on a log scale, with
+    /// the layer at fault marked and the remedy below.
     ///
     /// ```
     /// # use burn::tensor::{Device, Tensor};
@@ -25,15 +26,22 @@ impl SignalReport {
         };
         let activations = points(&|layer| Some(layer.activation.std));
         let gradients = points(&|layer| layer.gradient.map(|gradient| gradient.std));
-        let chart = LineChart::new(title)
-            .x_label("layer")
+        let mut chart = LineChart::new(format!("{title}: {}", self.verdict))
+            .size(820, 380)
             .y_label("standard deviation")
             .y_scale(Scale::Log)
             .series("activations", &activations);
-        if gradients.is_empty() {
-            chart.to_svg()
-        } else {
-            chart.series("gradients", &gradients).to_svg()
+        if !gradients.is_empty() {
+            chart = chart.series("gradients", &gradients);
         }
+        let at = (self.culprit.as_ref())
+            .and_then(|name| self.layers.iter().position(|layer| layer.name == *name));
+        match at {
+            None => chart.x_label("layer"),
+            Some(at) => chart
+                .marker(self.verdict.to_string(), at as f64 + 1.0)
+                .x_label(format!("layer – remedy: {}", self.remedy)),
+        }
+        .to_svg()
     }
 }

@@ -76,7 +76,7 @@ pub fn diagnose<I, M: Probed<I> + ?Sized>(model: &M, input: I) -> Result<SignalR
 pub fn diagnose_with(forward: impl FnOnce(&mut Probe)) -> Result<SignalReport, InitError> {
     let mut probe = Probe::with_gradients();
     forward(&mut probe);
-    SignalReport::new(probe.finish()?, Thresholds::default())
+    Ok(SignalReport::new(probe.finish()?))
 }
 
 #[cfg(test)]

@@ -19,10 +19,19 @@ pub trait Probed<I> {
 /// Sees the layers of one forward pass.
 #[derive(Default)]
 pub struct Probe {
-    gradients: bool,
+    mode: Mode,
     seen: Vec<Seen>,
     pull_back: Option<PullBack>,
     error: Option<InitError>,
+}
+
+/// What a probe records.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Mode {
+    Nothing,
+    #[default]
+    Values,
+    Gradients,
 }
 
 type PullBack = Box<dyn FnOnce(Key) -> Result<Gradients, InitError>>;
@@ -46,6 +55,26 @@ pub(super) struct Values {
 }
 
 impl Probe {
+    /// A probe that records nothing and hands values through at no cost, so
+    /// that a model needs to write its forward pass only once.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use firecraft_init::Probe;
+    /// fn forward(x: Tensor<1>, probe: &mut Probe) -> Tensor<1> {
+    ///     probe.see("double", x * 2.0)
+    /// }
+    /// let x = Tensor::<1>::ones([3], &Device::flex());
+    /// assert_eq!(forward(x, &mut Probe::off()).sum().into_scalar::<f32>(), 6.0);
+    /// ```
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            mode: Mode::Nothing,
+            ..Self::default()
+        }
+    }
+
     /// A probe for values alone.
     pub(crate) fn values_only() -> Self {
         Self::default()
@@ -54,7 +83,7 @@ impl Probe {
     /// A probe that also asks for gradients, where the device has them.
     pub(super) fn with_gradients() -> Self {
         Self {
-            gradients: true,
+            mode: Mode::Gradients,
             ..Self::default()
         }
     }
@@ -63,6 +92,9 @@ impl Probe {
     /// returns it for the rest of the forward pass.
     #[must_use = "the gradients are those of what is returned"]
     pub fn see<const D: usize>(&mut self, name: &str, value: Tensor<D>) -> Tensor<D> {
+        if self.mode == Mode::Nothing {
+            return value;
+        }
         let values = match read(value.clone().detach()) {
             Ok((shape, values)) => Values::of(shape[0], &values),
             Err(error) => {
@@ -70,7 +102,7 @@ impl Probe {
                 return value;
             }
         };
-        let tracked = self.gradients && value.is_autodiff();
+        let tracked = self.mode == Mode::Gradients && value.is_autodiff();
         let (value, fetch): (_, Option<Fetch>) = if tracked {
             // The gradient of a zero that is added is that of the sum.
             let zero = Tensor::<D>::zeros(value.shape(), &value.device()).require_grad();

@@ -3,6 +3,7 @@
 use super::probe::Seen;
 use super::verdict::{Thresholds, Verdict};
 use crate::InitError;
+use firecraft_spec::Value;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,9 +11,27 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moments {
     /// Mean over all elements.
+    #[serde(with = "number")]
     pub mean: f64,
     /// Standard deviation over all elements.
+    #[serde(with = "number")]
     pub std: f64,
+}
+
+/// Numbers that need not be finite, which JSON can't write, in the spelling of
+/// [`Value`]: a network that explodes is what a report is for.
+mod number {
+    use super::{Deserialize, Serialize, Value};
+    use serde::{Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(x: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        Value::Float(*x).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        (value.as_number()).ok_or_else(|| D::Error::custom(format_args!("{value} is no number")))
+    }
 }
 
 impl Moments {
@@ -46,7 +65,8 @@ pub struct LayerSignal {
     pub verdict: Verdict,
 }
 
-/// What all layers carried. Prints as a table; `serde_json` makes it JSON.
+/// What all layers carried. Prints as a table; `serde_json` makes it JSON,
+/// `to_svg` (feature `plot`) a chart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SignalReport {
     /// In the order of the forward pass.
@@ -54,6 +74,10 @@ pub struct SignalReport {
     /// The verdict on the first layer whose activations are at fault, else on
     /// the first whose gradients are.
     pub verdict: Verdict,
+    /// The name of that layer, unless all is well.
+    pub culprit: Option<String>,
+    /// What usually helps against it.
+    pub remedy: String,
     /// Factor by which the activations grow per layer, on geometric average.
     pub forward_factor: Option<f64>,
     /// Factor by which the gradients grow per layer on their way back.
@@ -61,21 +85,16 @@ pub struct SignalReport {
 }
 
 impl SignalReport {
-    pub(super) fn new(seen: Vec<Seen>, thresholds: Thresholds) -> Result<Self, InitError> {
-        let last = seen.last().and_then(|seen| seen.gradient).map(|g| g.std);
+    pub(super) fn new(seen: Vec<Seen>) -> Self {
         let layers: Vec<LayerSignal> = (seen.into_iter())
-            .map(|seen| {
-                let relative =
-                    (seen.gradient.zip(last)).map(|(gradient, last)| gradient.std / last);
-                LayerSignal {
-                    verdict: thresholds.judge(&seen.values, relative),
-                    name: seen.name,
-                    activation: seen.values.moments,
-                    zeros: seen.values.zeros,
-                    dead: seen.values.dead,
-                    saturated: seen.values.saturated,
-                    gradient: seen.gradient,
-                }
+            .map(|seen| LayerSignal {
+                name: seen.name,
+                activation: seen.values.moments,
+                zeros: seen.values.zeros,
+                dead: seen.values.dead,
+                saturated: seen.values.saturated,
+                gradient: seen.gradient,
+                verdict: Verdict::Healthy,
             })
             .collect();
         let sizes: Vec<f64> = (layers.iter())
@@ -84,12 +103,52 @@ impl SignalReport {
         let gradients: Option<Vec<f64>> = (layers.iter().rev())
             .map(|layer| layer.gradient.map(|gradient| gradient.std))
             .collect();
-        Ok(Self {
-            verdict: culprit(&layers).map_or(Verdict::Healthy, |layer| layer.verdict),
+        let mut report = Self {
+            verdict: Verdict::Healthy,
+            culprit: None,
+            remedy: String::new(),
             forward_factor: factor(&sizes),
             backward_factor: gradients.and_then(|gradients| factor(&gradients)),
             layers,
-        })
+        };
+        report.judge(&Thresholds::default());
+        report
+    }
+
+    /// The same numbers judged by other thresholds.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use firecraft_init::{Thresholds, Verdict, diagnose_with};
+    /// let report = diagnose_with(|probe| {
+    ///     let x = Tensor::<2>::from_floats([[30.0, -30.0]], &Device::flex());
+    ///     let _ = probe.see("x", x);
+    /// })?;
+    /// assert_eq!(report.verdict, Verdict::Healthy);
+    /// let strict = Thresholds { exploding: 10.0, ..Thresholds::default() };
+    /// assert_eq!(report.judged(&strict)?.verdict, Verdict::Exploding);
+    /// # Ok::<(), firecraft_init::InitError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InitError::Setting`] for a threshold that is not a positive number.
+    pub fn judged(mut self, thresholds: &Thresholds) -> Result<Self, InitError> {
+        thresholds.validate()?;
+        self.judge(thresholds);
+        Ok(self)
+    }
+
+    fn judge(&mut self, thresholds: &Thresholds) {
+        let gradient = |layer: &LayerSignal| layer.gradient.map(|gradient| gradient.std);
+        let last = self.layers.last().and_then(gradient);
+        for layer in &mut self.layers {
+            let relative = gradient(layer).zip(last).map(|(std, last)| std / last);
+            layer.verdict = thresholds.judge(layer, relative);
+        }
+        let culprit = culprit(&self.layers);
+        self.verdict = culprit.map_or(Verdict::Healthy, |layer| layer.verdict);
+        self.culprit = culprit.map(|layer| layer.name.clone());
+        self.remedy = self.verdict.remedy().to_owned();
     }
 
     /// The layer of that name.
@@ -101,17 +160,9 @@ impl SignalReport {
     /// One sentence: what is wrong, since where, and what helps.
     #[must_use]
     pub fn summary(&self) -> String {
-        let first = culprit(&self.layers);
-        let mut text = match first {
-            None => "healthy".to_owned(),
-            Some(layer) => {
-                format!(
-                    "{} from `{}` on: {}",
-                    layer.verdict,
-                    layer.name,
-                    layer.verdict.remedy()
-                )
-            }
+        let mut text = match &self.culprit {
+            None => self.verdict.to_string(),
+            Some(name) => format!("{} from `{name}` on: {}", self.verdict, self.remedy),
         };
         let per_layer = [
             ("activations", self.forward_factor),

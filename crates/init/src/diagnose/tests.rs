@@ -122,13 +122,45 @@ fn a_pass_that_shows_nothing_is_an_error() {
 }
 
 #[test]
-fn reports_round_trip_through_json() {
+fn reports_round_trip_through_json_with_verdict_and_remedy() {
+    let fine = report(true, VarianceScaling::glorot_uniform());
+    // Overflows to infinities and NaN, which JSON has no words for.
+    let broken = report(false, Normal::new(0.0, 1e10));
+    for report in [fine, broken] {
+        let json = serde_json::to_string(&report).unwrap();
+        let again: SignalReport = serde_json::from_str(&json).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{report:?}"));
+        assert!(json.contains("\"gradient\":{\"mean\""), "{json}");
+        assert!(json.contains(report.verdict.remedy()), "{json}");
+    }
+}
+
+#[test]
+fn other_thresholds_change_the_verdict_and_are_checked() {
     let report = report(true, VarianceScaling::glorot_uniform());
-    let json = serde_json::to_string(&report).unwrap();
-    let again: SignalReport = serde_json::from_str(&json).unwrap();
-    assert_eq!(again.layers.len(), DEPTH);
-    assert_eq!(again.verdict, report.verdict);
-    assert!(json.contains("\"gradient\":{\"mean\""), "{json}");
+    assert_eq!(report.culprit, None);
+    let strict = Thresholds {
+        vanishing: 0.9,
+        ..Thresholds::default()
+    };
+    let report = report.judged(&strict).unwrap();
+    assert_eq!(report.verdict, Verdict::Vanishing);
+    assert!(report.culprit.is_some());
+    let wrong = Thresholds {
+        dead: f64::NAN,
+        ..Thresholds::default()
+    };
+    let error = report.judged(&wrong).unwrap_err();
+    assert!(error.to_string().contains("`dead` is NaN"), "{error}");
+}
+
+#[test]
+#[cfg(feature = "plot")]
+fn charts_mark_the_layer_at_fault_and_name_the_remedy() {
+    let sick = report(false, Normal::new(0.0, 0.01)).to_svg("Signal");
+    assert!(sick.contains("Signal: vanishing") && sick.contains("raise the gain"));
+    let well = report(true, VarianceScaling::glorot_uniform()).to_svg("Signal");
+    assert!(well.contains("Signal: healthy") && !well.contains("remedy"));
 }
 
 #[test]

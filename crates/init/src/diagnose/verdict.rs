@@ -1,7 +1,8 @@
 //! What the numbers of a layer mean.
 
-use super::probe::Values;
-use super::report::Moments;
+use super::report::{LayerSignal, Moments};
+use crate::InitError;
+use crate::error::positive;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -97,16 +98,29 @@ impl Default for Thresholds {
 }
 
 impl Thresholds {
+    pub(super) fn validate(&self) -> Result<(), InitError> {
+        for (field, value) in [
+            ("vanishing", self.vanishing),
+            ("exploding", self.exploding),
+            ("dead", self.dead),
+            ("saturated", self.saturated),
+            ("gradient", self.gradient),
+        ] {
+            positive("thresholds", field, value)?;
+        }
+        Ok(())
+    }
+
     /// The verdict on one layer; `gradient` is relative to the last layer's.
-    pub(super) fn judge(&self, values: &Values, gradient: Option<f64>) -> Verdict {
-        let size = values.moments.root_mean_square();
+    pub(super) fn judge(&self, layer: &LayerSignal, gradient: Option<f64>) -> Verdict {
+        let size = layer.activation.root_mean_square();
         if size.is_nan() || size > self.exploding {
             Verdict::Exploding
-        } else if values.dead > self.dead {
+        } else if layer.dead > self.dead {
             Verdict::Dead
         } else if size < self.vanishing {
             Verdict::Vanishing
-        } else if values.saturated > self.saturated {
+        } else if layer.saturated > self.saturated {
             Verdict::Saturated
         } else {
             match gradient {

@@ -21,6 +21,9 @@ pub enum MatrixView {
     FirstAxis,
     /// One matrix, all other axes against the last: Keras, JAX.
     LastAxis,
+    /// One matrix, this axis against all others; negative ones count from the
+    /// end: JAX' `column_axis`.
+    Axis(isize),
 }
 
 /// A uniformly random (semi-)orthogonal matrix times `gain`: the layer neither
@@ -100,12 +103,16 @@ impl Orthogonal {
 
     fn kernel(&self, target: &Target) -> Result<Kernel, InitError> {
         finite("orthogonal", "gain", self.gain)?;
-        let mut target = target.clone();
-        match self.view {
-            MatrixView::Semantic => {}
-            MatrixView::FirstAxis => target.layout = Layout::CONV,
-            MatrixView::LastAxis => target.layout = Layout::LINEAR,
-        }
+        let layout = match self.view {
+            MatrixView::Semantic => target.layout,
+            MatrixView::FirstAxis => Layout::CONV,
+            MatrixView::LastAxis => Layout::LINEAR,
+            MatrixView::Axis(axis) => return Kernel::along("orthogonal", &target.shape, axis),
+        };
+        let target = Target {
+            layout,
+            ..target.clone()
+        };
         Kernel::new("orthogonal", &target)
     }
 }
@@ -219,6 +226,25 @@ mod tests {
                 assert!((sum - expected).abs() < 1e-5, "{a} {b} {sum}");
             }
         }
+    }
+
+    #[test]
+    fn any_axis_can_hold_the_units() {
+        let target = Target::new(&[3, 4, 5], Layout::LINEAR);
+        for axis in [1, -2] {
+            let init = Orthogonal::new(1.0).with_view(MatrixView::Axis(axis));
+            let w = init.values(&target, Key::from_seed(1)).unwrap();
+            for a in 0..4 {
+                for b in 0..4 {
+                    let at = |unit: usize, i: usize| w[i / 5 * 20 + unit * 5 + i % 5];
+                    let sum: f32 = (0..15).map(|i| at(a, i) * at(b, i)).sum();
+                    let expected = if a == b { 1.0 } else { 0.0 };
+                    assert!((sum - expected).abs() < 1e-5, "{axis}: {a} {b} {sum}");
+                }
+            }
+        }
+        let init = Orthogonal::new(1.0).with_view(MatrixView::Axis(3));
+        assert!(init.check(&target).is_err());
     }
 
     #[test]

@@ -54,13 +54,15 @@ pub const fn truncated_normal(stddev: f64, lower: f64, upper: f64) -> TruncatedN
     TruncatedNormal::new(0.0, stddev).with_bounds(lower, upper, Bounds::Std)
 }
 
-/// `orthogonal(scale)` with the columns along the last axis.
+/// `orthogonal(scale, column_axis)`: that axis, by default the last, against
+/// all others.
 #[must_use]
-pub const fn orthogonal(scale: f64) -> Orthogonal {
-    Orthogonal::new(scale).with_view(MatrixView::LastAxis)
+pub const fn orthogonal(scale: f64, column_axis: isize) -> Orthogonal {
+    Orthogonal::new(scale).with_view(MatrixView::Axis(column_axis))
 }
 
-/// `delta_orthogonal(scale)`.
+/// `delta_orthogonal(scale)`; its `column_axis` makes no difference to the
+/// square matrix that is drawn.
 #[must_use]
 pub const fn delta_orthogonal(scale: f64) -> DeltaOrthogonal {
     DeltaOrthogonal::new(scale)

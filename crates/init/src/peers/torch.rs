@@ -133,7 +133,6 @@ fn scaling(gain: f64, mode: FanMode, distribution: Distribution) -> VarianceScal
 pub fn layer_defaults() -> InitPlan {
     let weights = kaiming_uniform(1.0 / 3_f64.sqrt(), FanMode::In);
     let hidden = FanUniform::new(FanMode::Out);
-    let in_gate = |role| Select::path("**_gate.**").role(role);
     let joint = VarianceScaling::new(0.5, FanMode::In, Distribution::Uniform);
     let plan = InitPlan::new(weights.clone())
         .default_rule(Select::any(Role::Attention), weights)
@@ -145,7 +144,7 @@ pub fn layer_defaults() -> InitPlan {
         .default_rule(Select::any(Role::RecurrentInput), hidden)
         .default_rule(Select::any(Role::Recurrent), hidden)
         .default_rule(Select::any(Role::ForgetBias), hidden)
-        .default_rule(in_gate(Role::Bias), hidden);
+        .default_rule(Select::any(Role::RecurrentBias), hidden);
     let part = |name: &str| Select::path(format!("**.{name}.weight")).role(Role::Attention);
     ["query", "key", "value"]
         .into_iter()

@@ -14,7 +14,8 @@ pub use select::{Role, Select};
 pub use table::{InitRow, InitTable};
 
 use crate::{
-    Activation, Constant, Fans, InitError, Initializer, Normal, Orthogonal, Scaled, VarianceScaling,
+    Activation, Constant, Fans, InitError, Initializer, Normal, Orthogonal, Scaled, Target,
+    VarianceScaling,
 };
 use apply::Assignment;
 use burn::module::Module;
@@ -114,6 +115,7 @@ impl InitPlan {
             .default_rule(Select::any(Role::Weight), weights)
             .default_rule(Select::any(Role::Bias), Constant::ZEROS)
             .default_rule(Select::any(Role::AttentionBias), Constant::ZEROS)
+            .default_rule(Select::any(Role::RecurrentBias), Constant::ZEROS)
             .default_rule(Select::any(Role::ForgetBias), Constant::ONES)
             .default_rule(Select::any(Role::Embedding), Normal::new(0.0, 1.0))
             .default_rule(
@@ -187,21 +189,25 @@ impl InitPlan {
         self.push(select, Action::Set(Arc::new(initializer)), false)
     }
 
-    /// A plan in which one parameter gets `factor` times what it got before.
+    /// This plan with the values of each parameter times `factor(path,
+    /// initialiser, target)`.
     pub(crate) fn scaled<M: Module>(
         self,
-        path: &str,
         model: &M,
-        factor: f64,
+        factor: impl Fn(&str, &dyn Initializer, &Target) -> f64,
     ) -> Result<Self, InitError> {
         let decisions = self.decide(model)?;
-        let decision = decisions.into_iter().find(|d| d.found.path == path);
-        Ok(match decision.map(|decision| decision.action) {
-            Some(Action::Set(initializer)) => {
-                self.default_rule(Select::path(path), Scaled::new(initializer, factor))
+        Ok(decisions.into_iter().fold(self, |plan, decision| {
+            let Action::Set(initializer) = decision.action else {
+                return plan;
+            };
+            let found = decision.found;
+            let factor = factor(&found.path, initializer.as_ref(), &found.target);
+            if factor == 1.0 {
+                return plan;
             }
-            _ => self,
-        })
+            plan.default_rule(Select::path(found.path), Scaled::new(initializer, factor))
+        }))
     }
 
     fn push(mut self, select: Select, action: Action, own: bool) -> Self {
@@ -388,6 +394,15 @@ impl InitPlan {
         }
         Ok(())
     }
+}
+
+/// Path, role and target of every parameter, as plans see them.
+pub(crate) fn targets<M: Module>(model: &M) -> Vec<(String, Role, Target)> {
+    let mut found = walk::walk(model);
+    walk::set_weight_fans(&mut found);
+    (found.into_iter())
+        .map(|found| (found.path, found.role, found.target))
+        .collect()
 }
 
 struct Decision {

@@ -23,6 +23,8 @@ pub enum Role {
     RecurrentInput,
     /// Hidden-to-hidden weight of a recurrent gate.
     Recurrent,
+    /// Bias of a recurrent gate.
+    RecurrentBias,
     /// Input-side bias of a recurrent forget gate.
     ForgetBias,
     /// Scale of a normalisation layer.
@@ -48,6 +50,7 @@ impl fmt::Display for Role {
             Self::AttentionBias => "attention_bias",
             Self::RecurrentInput => "recurrent_input",
             Self::Recurrent => "recurrent",
+            Self::RecurrentBias => "recurrent_bias",
             Self::ForgetBias => "forget_bias",
             Self::NormScale => "norm_scale",
             Self::NormShift => "norm_shift",
@@ -152,7 +155,7 @@ pub(super) fn role_of(kind: &str, field: &str, ancestors: &[(String, String)]) -
                 "weight" if on_input => Role::RecurrentInput,
                 "weight" => Role::Recurrent,
                 _ if on_input && forget => Role::ForgetBias,
-                _ => Role::Bias,
+                _ => Role::RecurrentBias,
             }
         }
         ("Linear", "weight") if in_attention(ancestors) => Role::Attention,
@@ -220,7 +223,7 @@ mod tests {
         let input = gate("forget_gate", "input_transform");
         let hidden = gate("forget_gate", "hidden_transform");
         assert_eq!(role_of("Linear", "bias", &input), Role::ForgetBias);
-        assert_eq!(role_of("Linear", "bias", &hidden), Role::Bias);
+        assert_eq!(role_of("Linear", "bias", &hidden), Role::RecurrentBias);
         assert_eq!(role_of("Linear", "weight", &input), Role::RecurrentInput);
         assert_eq!(role_of("Linear", "weight", &hidden), Role::Recurrent);
         assert_eq!(role_of("BatchNorm2d", "gamma", &[]), Role::NormScale);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Distribution, FanMode, Layout, Target};
+use crate::{Distribution, FanMode, Layout};
 use burn::module::Param;
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{
@@ -69,7 +69,7 @@ fn parameters_get_what_their_role_asks_for() {
         ),
         (
             "lstm.forget_gate.hidden_transform.bias",
-            Role::Bias,
+            Role::RecurrentBias,
             Some("constant"),
         ),
         ("head.weight", Role::Weight, Some("he_normal")),
@@ -130,6 +130,41 @@ fn values_depend_on_the_key_and_the_path_only() {
     assert_eq!(bits(net.head.weight.val()), expected);
     let again = relu().apply(Net::new(&device), Key::from_seed(6)).unwrap();
     assert_ne!(bits(net.head.weight.val()), bits(again.head.weight.val()));
+}
+
+#[test]
+fn every_number_of_threads_gives_the_model_the_same_bits() {
+    #[derive(Module, Debug)]
+    struct Wide {
+        conv: Conv2d,
+        head: Linear,
+        table: Embedding,
+    }
+    // Large enough for fills and factors to be shared out.
+    let run = |threads: usize| {
+        let device = Device::flex();
+        let wide = Wide {
+            conv: Conv2dConfig::new([64, 128], [3, 3]).init(&device),
+            head: LinearConfig::new(300, 260).init(&device),
+            table: EmbeddingConfig::new(1000, 100).init(&device),
+        };
+        let plan = relu()
+            .path("head.weight", Orthogonal::default())
+            .path("table.weight", crate::TruncatedNormal::new(0.0, 0.02));
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        let wide = pool.install(|| plan.apply(wide, Key::from_seed(5)).unwrap());
+        (
+            bits(wide.conv.weight.val()),
+            bits(wide.head.weight.val()),
+            bits(wide.table.weight.val()),
+        )
+    };
+    let expected = run(1);
+    assert!(run(2) == expected);
+    assert!(run(8) == expected);
 }
 
 #[test]
@@ -322,6 +357,16 @@ fn mistakes_in_plans_are_errors_that_name_the_place() {
         gain.starts_with("parameter `head.weight`: variance_scaling: `scale` is NaN"),
         "{gain}"
     );
+    let error = relu()
+        .preview(&LinearConfig::new(0, 4).init(&Device::flex()))
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("parameter `weight`: fan_in of shape [0, 4] is 0"),
+        "{error}"
+    );
+
     let groups = message(
         relu()
             .groups("convs.0.weight", 5)

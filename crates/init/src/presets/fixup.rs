@@ -97,11 +97,16 @@ impl Fixup {
 /// T-Fixup: transformers that train without warm-up and without layer
 /// normalisation (Huang et al. 2020), for `encoder` and `decoder` blocks.
 ///
-/// Weights are Glorot uniform, embeddings `N(0, d^(−1/2))` (variance `1/√d`);
-/// the value and output projections, the feed-forward weights and the
-/// embeddings are then multiplied by `0.67 · encoder^(−1/4)` in the encoder and
-/// `(9 · decoder)^(−1/4)` in the decoder. Blocks are told apart by `decoder` in
-/// their path.
+/// | parameters | values |
+/// |---|---|
+/// | value and output projections, feed-forward weights of the encoder | Glorot uniform `· 0.67 · encoder^(−1/4)` |
+/// | the same of the decoder | Glorot uniform `· (9 · decoder)^(−1/4)` |
+/// | embeddings | deviation `d^(−1/2) · (9 · N)^(−1/4)`, `N` the blocks of their side |
+/// | other weights | Glorot uniform |
+///
+/// The model multiplies its embeddings by `√d`, as the authors' code does.
+/// What belongs to the decoder is told by `decoder` in its path; without an
+/// encoder everything does.
 ///
 /// ```
 /// use burn::{nn::transformer::TransformerEncoderConfig, tensor::Device};
@@ -118,21 +123,22 @@ impl Fixup {
 /// [`InitError::Setting`] if there are no blocks at all.
 pub fn t_fixup(encoder: usize, decoder: usize) -> Result<InitPlan, InitError> {
     at_least_one("t_fixup", "encoder + decoder", encoder + decoder)?;
-    let factor = |scale: f64, layers: usize| match layers {
-        0 => 1.0,
-        n => scale * libm::pow(n as f64, -0.25),
+    let root = |layers: usize| libm::pow(layers.max(1) as f64, -0.25);
+    let nine = libm::pow(9.0, -0.25);
+    let in_decoder = nine * root(decoder);
+    let (in_encoder, embedding) = match encoder {
+        0 => (in_decoder, in_decoder),
+        layers => (0.67 * root(layers), nine * root(layers)),
     };
-    let in_encoder = factor(0.67, encoder);
-    let in_decoder = factor(libm::pow(9.0, -0.25), decoder);
     let glorot = VarianceScaling::glorot_uniform;
     let mut plan = InitPlan::new(glorot())
         .default_rule(Select::any(Role::Attention), glorot())
         .default_rule(
             Select::any(Role::Embedding),
-            Scaled::new(RootDim, in_encoder),
+            Scaled::new(RootDim, embedding),
         )
         .default_rule(
-            Select::path("**.decoder*.**").role(Role::Embedding),
+            Select::path("**.*decoder*.**").role(Role::Embedding),
             Scaled::new(RootDim, in_decoder),
         );
     for (side, factor) in [("**", in_encoder), ("**.*decoder*.**", in_decoder)] {
@@ -144,14 +150,14 @@ pub fn t_fixup(encoder: usize, decoder: usize) -> Result<InitPlan, InitError> {
     Ok(plan)
 }
 
-/// `N(0, d^(−1/2))` for a table of `d` features.
+/// Deviation `d^(−1/2)` for a table of `d` features.
 #[derive(Debug, Clone, Copy)]
 struct RootDim;
 
 impl RootDim {
     fn normal(target: &crate::Target) -> Result<Normal, InitError> {
         match target.shape.last() {
-            Some(&d) if d > 0 => Ok(Normal::new(0.0, libm::pow(d as f64, -0.25))),
+            Some(&d) if d > 0 => Ok(Normal::new(0.0, 1.0 / (d as f64).sqrt())),
             _ => Err(InitError::shape(
                 "t_fixup",
                 "an embedding with features",
@@ -209,7 +215,25 @@ mod tests {
         let ratio = std("decoder.layers.2.cross_attn.value.weight")
             / std("decoder.layers.2.cross_attn.key.weight");
         assert!((ratio - 27_f64.powf(-0.25)).abs() < 1e-12, "{ratio}");
-        assert!((std("table.weight") - 0.5).abs() < 1e-12);
+        assert!((std("table.weight") - 0.25 * 27_f64.powf(-0.25)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn embeddings_follow_the_number_of_blocks_of_their_side() {
+        #[derive(Module, Debug)]
+        struct Model {
+            source: Embedding,
+            decoder_table: Embedding,
+        }
+        let table = || EmbeddingConfig::new(10, 16).init(&Device::flex());
+        let model = Model {
+            source: table(),
+            decoder_table: table(),
+        };
+        let table = t_fixup(6, 2).unwrap().preview(&model).unwrap();
+        let std = |path: &str| table.get(path).unwrap().std.unwrap();
+        assert!((std("source.weight") - 0.25 * 54_f64.powf(-0.25)).abs() < 1e-12);
+        assert!((std("decoder_table.weight") - 0.25 * 18_f64.powf(-0.25)).abs() < 1e-12);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Maximal-update parametrisation: hyper-parameters that carry over in width.
 
-use crate::plan::{InitPlan, InitTable};
-use crate::{InitError, Role};
+use crate::plan::{InitPlan, targets};
+use crate::{Fans, InitError, Initializer, Role, Target};
 use burn::module::Module;
 use std::collections::BTreeMap;
 
@@ -42,15 +42,18 @@ pub struct MuPGroup {
 ///
 /// It compares a model with the same model at a base width, where everything
 /// equals the usual parametrisation. `m_in` and `m_out` are the factors by
-/// which the fans have grown.
+/// which the fans have grown, `σ₀` is the deviation that a plan gives the
+/// parameter at the base width.
 ///
 /// | parameter | deviation of the values | Adam rate | SGD rate |
 /// |---|---|---|---|
-/// | input layer, bias, scale | as the plan says | 1 | `m_out` |
-/// | hidden | as the plan says (`∝ 1/√fan_in`) | `1/m_in` | 1 |
-/// | readout | plan's `/ √m_in` (`∝ 1/fan_in`) | `1/m_in` | `1/m_in` |
+/// | input layer, bias, scale | `σ₀` | 1 | `m_out` |
+/// | hidden | `σ₀ / √m_in` | `1/m_in` | `m_out / m_in` |
+/// | readout | `σ₀ / m_in` | `1/m_in` | `1/m_in` |
 ///
 /// Attention logits have to be divided by `d` instead of `√d` in the model.
+/// The rates are for the optimiser's parameter groups, see
+/// [`groups`](Self::groups).
 ///
 /// ```
 /// use burn::module::Module;
@@ -91,6 +94,8 @@ struct Scaling {
     role: WidthRole,
     inputs: f64,
     outputs: f64,
+    /// The parameter at the base width.
+    base: Target,
 }
 
 impl MuP {
@@ -99,39 +104,21 @@ impl MuP {
     /// # Errors
     /// [`InitError::Shape`] at the path where the two are not the same model.
     pub fn new<M: Module>(base: &M, model: &M) -> Result<Self, InitError> {
-        let plan = InitPlan::empty().keep_unmatched();
-        let (base, model) = (plan.preview(base)?, plan.preview(model)?);
-        if base.rows.len() != model.rows.len() {
-            let expected = format!("the {} parameters of the base model", base.rows.len());
-            return Err(InitError::shape("mup", expected, &[model.rows.len()]));
+        let (base, model) = (targets(base), targets(model));
+        if base.len() != model.len() {
+            let expected = format!("the {} parameters of the base model", base.len());
+            return Err(InitError::shape("mup", expected, &[model.len()]));
         }
-        let parameters = (base.rows.iter().zip(&model.rows))
-            .filter(|(_, row)| row.role != Role::Statistic)
-            .map(|(base, row)| {
-                if base.path != row.path || base.shape.len() != row.shape.len() {
-                    let expected = format!("`{}` of shape {:?}", base.path, base.shape);
-                    return Err(InitError::shape("mup", expected, &row.shape).at(&row.path));
+        let parameters = (base.into_iter().zip(model))
+            .filter(|(_, (_, role, _))| *role != Role::Statistic)
+            .map(|((base_path, _, base), (path, role, target))| {
+                let same = base_path == path && base.shape.len() == target.shape.len();
+                if same {
+                    Ok(Scaling::new(path, role, base, &target))
+                } else {
+                    let expected = format!("`{base_path}` of shape {:?}", base.shape);
+                    Err(InitError::shape("mup", expected, &target.shape).at(&path))
                 }
-                let (inputs, outputs) = match (base.fans, row.fans) {
-                    (Some(base_fans), Some(fans)) if row.role != Role::Embedding => (
-                        fans.fan_in / base_fans.fan_in,
-                        fans.fan_out / base_fans.fan_out,
-                    ),
-                    // A vector is an input layer: only its outputs grow.
-                    _ => (1.0, elements(&row.shape) / elements(&base.shape)),
-                };
-                let role = match (inputs != 1.0, outputs != 1.0) {
-                    (false, false) => WidthRole::Fixed,
-                    (false, true) => WidthRole::Input,
-                    (true, true) => WidthRole::Hidden,
-                    (true, false) => WidthRole::Output,
-                };
-                Ok(Scaling {
-                    path: row.path.clone(),
-                    role,
-                    inputs,
-                    outputs,
-                })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { parameters })
@@ -151,6 +138,11 @@ impl MuP {
 
     /// The parameters by multiplier, for the groups of an optimiser; the
     /// smallest multiplier first.
+    ///
+    /// The optimisers of `firecraft-trainer` take a `GroupRule` per path, with
+    /// `select: Select::Path { glob: path }` and the multiplier as
+    /// `learning_rate_scale`; burn's `ModuleOptimizer` takes the ids of the
+    /// parameters.
     #[must_use]
     pub fn groups(&self, optimizer: Optimizer) -> Vec<MuPGroup> {
         // Multipliers are positive, so their bits sort as they do.
@@ -170,26 +162,17 @@ impl MuP {
             .collect()
     }
 
-    /// `plan` with the readouts of `model` scaled down by `√m_in`.
+    /// `plan` with the deviations of the table above.
+    ///
+    /// Where an initialiser can't tell its deviation beforehand it is taken to
+    /// be proportional to `1/√fan_in`.
     ///
     /// # Errors
     /// Those of [`InitPlan::preview`].
     pub fn plan<M: Module>(&self, plan: InitPlan, model: &M) -> Result<InitPlan, InitError> {
-        let table: InitTable = plan.preview(model)?;
-        let mut scaled = plan.clone();
-        for parameter in self
-            .parameters
-            .iter()
-            .filter(|p| p.role == WidthRole::Output)
-        {
-            if table
-                .get(&parameter.path)
-                .is_some_and(|row| row.initializer.is_some())
-            {
-                scaled = scaled.scaled(&parameter.path, model, 1.0 / parameter.inputs.sqrt())?;
-            }
-        }
-        Ok(scaled)
+        plan.scaled(model, |path, initializer, target| {
+            (self.get(path)).map_or(1.0, |scaling| scaling.factor(initializer, target))
+        })
     }
 
     fn get(&self, path: &str) -> Option<&Scaling> {
@@ -200,13 +183,64 @@ impl MuP {
 }
 
 impl Scaling {
+    fn new(path: String, role: Role, base: Target, target: &Target) -> Self {
+        let fans = |target: &Target| Fans::semantic(&target.shape, target.layout).ok();
+        let growth = elements(&target.shape) / elements(&base.shape);
+        let (inputs, outputs) = match (fans(&base), fans(target)) {
+            (Some(from), Some(to)) if role != Role::Embedding => {
+                (to.fan_in / from.fan_in, to.fan_out / from.fan_out)
+            }
+            _ => (1.0, growth),
+        };
+        let (role, outputs) = match (inputs != 1.0, outputs != 1.0) {
+            (false, false) if growth == 1.0 => (WidthRole::Fixed, 1.0),
+            // Depthwise: the groups grow, and a group is an input layer.
+            (false, false) => (WidthRole::Input, growth),
+            (false, true) => (WidthRole::Input, outputs),
+            (true, true) => (WidthRole::Hidden, outputs),
+            (true, false) => (WidthRole::Output, outputs),
+        };
+        Self {
+            path,
+            role,
+            inputs,
+            outputs,
+            base,
+        }
+    }
+
     fn multiplier(&self, optimizer: Optimizer) -> f64 {
         match (optimizer, self.role) {
-            (_, WidthRole::Fixed)
-            | (Optimizer::Adam, WidthRole::Input)
-            | (Optimizer::Sgd, WidthRole::Hidden) => 1.0,
+            (_, WidthRole::Fixed) | (Optimizer::Adam, WidthRole::Input) => 1.0,
             (Optimizer::Sgd, WidthRole::Input) => self.outputs,
+            (Optimizer::Sgd, WidthRole::Hidden) => self.outputs / self.inputs,
             (_, WidthRole::Hidden | WidthRole::Output) => 1.0 / self.inputs,
+        }
+    }
+
+    /// What brings the deviation of the values to that of the table.
+    fn factor(&self, initializer: &dyn Initializer, target: &Target) -> f64 {
+        let base = Target {
+            layout: target.layout,
+            ..self.base.clone()
+        };
+        let std = |target: &Target| initializer.moments(target).map(|(_, std)| std);
+        let drift = match (std(target), std(&base)) {
+            (Some(now), Some(then)) if now > 0.0 => now / then,
+            (Some(_), Some(_)) => return 1.0,
+            _ => 1.0 / self.inputs.sqrt(),
+        };
+        let wanted = match self.role {
+            WidthRole::Fixed | WidthRole::Input => 1.0,
+            WidthRole::Hidden => 1.0 / self.inputs.sqrt(),
+            WidthRole::Output => 1.0 / self.inputs,
+        };
+        let factor = wanted / drift;
+        // Roots round: what is one factor up to that is none.
+        if (factor - 1.0).abs() < 1e-12 {
+            1.0
+        } else {
+            factor
         }
     }
 }
@@ -219,8 +253,9 @@ fn elements(shape: &[usize]) -> f64 {
 mod tests {
     use super::*;
     use crate::Activation;
+    use burn::nn::conv::Conv2dConfig;
     use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
-    use burn::tensor::{Device, Tensor};
+    use burn::tensor::Device;
     use firecraft_key::Key;
 
     #[derive(Module, Debug)]
@@ -263,27 +298,69 @@ mod tests {
     }
 
     #[test]
-    fn logits_shrink_with_the_width_instead_of_staying_at_one() {
-        let deviation = |width: usize| {
-            let model = model(width);
-            let mup = MuP::new(&self::model(16), &model).unwrap();
-            let plan = InitPlan::for_activation(Activation::Linear).unwrap();
-            let plan = mup.plan(plan, &model).unwrap();
-            let model = plan.apply(model, Key::from_seed(1)).unwrap();
-            let x = Tensor::<2>::ones([1, width], &Device::flex());
-            let weight = model.head.weight.val();
-            let std = weight
-                .clone()
-                .powf_scalar(2.0)
-                .mean()
-                .sqrt()
-                .into_scalar::<f32>();
-            assert_eq!(x.matmul(weight).dims(), [1, 3]);
-            std * (width as f32).sqrt()
+    fn deviations_grow_from_those_of_the_base_whatever_the_plan() {
+        let (base, wide) = (model(16), model(64));
+        let mup = MuP::new(&base, &wide).unwrap();
+        let he = InitPlan::for_activation(Activation::Relu).unwrap();
+        let glorot = InitPlan::for_activation(Activation::Tanh).unwrap();
+        let torch = crate::peers::torch::layer_defaults();
+        let gpt2 = crate::presets::gpt2(2).unwrap();
+        for plan in [he, glorot, torch, gpt2] {
+            let before = plan.preview(&base).unwrap();
+            let after = mup.plan(plan, &wide).unwrap().preview(&wide).unwrap();
+            for (path, ratio) in [
+                ("table.weight", 1.0),
+                ("first.weight", 1.0),
+                ("first.bias", 1.0),
+                ("hidden.weight", 0.5),
+                ("head.weight", 0.25),
+                ("head.bias", 1.0),
+            ] {
+                let std = |table: &crate::InitTable| table.get(path).unwrap().std.unwrap();
+                let (got, expected) = (std(&after), ratio * std(&before));
+                assert!(
+                    (got - expected).abs() <= 1e-12 * expected,
+                    "{path}\n{after}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn readouts_of_unknown_deviation_are_scaled_too() {
+        #[derive(Debug)]
+        struct Opaque;
+        impl Initializer for Opaque {
+            fn name(&self) -> &str {
+                "opaque"
+            }
+            fn fill(&self, _: &Target, out: &mut [f32], _: Key) -> Result<(), InitError> {
+                out.fill(1.0);
+                Ok(())
+            }
+        }
+        let (base, wide) = (model(16), model(64));
+        let mup = MuP::new(&base, &wide).unwrap();
+        let plan = InitPlan::new(Opaque);
+        let wide = mup
+            .plan(plan, &wide)
+            .unwrap()
+            .apply(wide, Key::from_seed(1))
+            .unwrap();
+        assert_eq!(wide.head.weight.val().max().into_scalar::<f32>(), 0.5);
+        assert_eq!(wide.hidden.weight.val().max().into_scalar::<f32>(), 1.0);
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_input_layers() {
+        let conv = |channels: usize| {
+            Conv2dConfig::new([channels, channels], [3, 3])
+                .with_groups(channels)
+                .init(&Device::flex())
         };
-        // LeCun-like weights would give the same number at both widths.
-        let ratio = deviation(1024) / deviation(64);
-        assert!((ratio - 0.25).abs() < 0.05, "{ratio}");
+        let mup = MuP::new(&conv(4), &conv(12)).unwrap();
+        assert_eq!(mup.role("weight"), Some(WidthRole::Input));
+        assert_eq!(mup.multiplier("weight", Optimizer::Sgd), Some(3.0));
     }
 
     #[test]

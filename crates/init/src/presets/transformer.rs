@@ -1,13 +1,18 @@
 //! Transformers.
 
 use super::at_least_one;
+use crate::peers::{timm, torch};
 use crate::plan::{InitPlan, Role, Select};
-use crate::{Constant, Distribution, FanMode, InitError, Normal, TruncatedNormal, VarianceScaling};
+use crate::{Constant, Distribution, FanMode, InitError, Normal, VarianceScaling};
 
-/// Vision transformer as timm starts it: linear layers and convolutions
-/// truncated normal with σ = 0.02, zero biases, the layer called `head` zero,
-/// tokens and positions (parameters of your own modules) truncated normal with
-/// σ = 0.02.
+/// Vision transformer as timm starts it: linear layers normal with σ = 0.02
+/// (cut at ±2, which is a hundred σ) and zero biases, embeddings, positions and
+/// other parameters of your own modules likewise, the tokens `cls_token` and
+/// `reg_token` `N(0, 1e-6²)`, the patch convolution as torch starts it.
+///
+/// For a head that starts at zero add `.path("head.weight", Constant::ZEROS)`.
+/// [`peers::timm::init_weight_vit`](crate::peers::timm::init_weight_vit) is
+/// timm's newer function of that name.
 ///
 /// ```
 /// use burn::{nn::LinearConfig, tensor::Device};
@@ -15,16 +20,22 @@ use crate::{Constant, Distribution, FanMode, InitError, Normal, TruncatedNormal,
 /// let linear = LinearConfig::new(8, 8).init(&Device::flex());
 /// let table = presets::vit().preview(&linear)?;
 /// assert_eq!(table.get("weight").unwrap().initializer.as_deref(), Some("truncated_normal"));
+/// assert!((table.get("weight").unwrap().std.unwrap() - 0.02).abs() < 1e-12);
 /// # Ok::<(), firecraft_init::InitError>(())
 /// ```
 #[must_use]
 pub fn vit() -> InitPlan {
-    let small = TruncatedNormal::new(0.0, 0.02);
-    InitPlan::new(small)
+    let small = timm::trunc_normal(0.0, 0.02, -2.0, 2.0);
+    let token = Normal::new(0.0, 1e-6);
+    let linear = |role| Select::any(role).kind("Linear");
+    torch::layer_defaults()
+        .default_rule(linear(Role::Weight), small)
+        .default_rule(linear(Role::Bias), Constant::ZEROS)
         .default_rule(Select::any(Role::Attention), small)
         .default_rule(Select::any(Role::Embedding), small)
         .default_rule(Select::any(Role::Other), small)
-        .default_rule(head(Role::Weight), Constant::ZEROS)
+        .default_rule(Select::path("**.cls_token"), token)
+        .default_rule(Select::path("**.reg_token*"), token)
 }
 
 /// Vision transformer as the JAX original starts it: linear layers Glorot
@@ -109,17 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_a_vision_transformer_starts_at_zero() {
-        for plan in [vit(), vit_jax()] {
+    fn vision_transformers_start_as_their_authors_start_them() {
+        let std = |plan: InitPlan, path: &str| {
             let table = plan.preview(&model()).unwrap();
-            assert_eq!(table.get("head.weight").unwrap().std, Some(0.0));
-            let query = table.get("blocks.layers.1.mha.query.weight").unwrap();
-            assert!(query.std.unwrap() > 0.0);
+            table.get(path).unwrap().std.unwrap()
+        };
+        for (path, timm, jax) in [
+            ("cls_token", 1e-6, 0.0),
+            ("blocks.layers.1.mha.query.weight", 0.02, 0.125_f64.sqrt()),
+            ("blocks.layers.1.mha.query.bias", 0.0, 0.0),
+            ("blocks.layers.0.pwff.linear_inner.bias", 0.0, 1e-6),
+            ("head.weight", 0.02, 0.0),
+        ] {
+            assert!((std(vit(), path) - timm).abs() < 1e-12, "{path}");
+            assert!((std(vit_jax(), path) - jax).abs() < 1e-12, "{path}");
         }
-        let table = vit_jax().preview(&model()).unwrap();
-        assert_eq!(table.get("cls_token").unwrap().std, Some(0.0));
-        let bias = table.get("blocks.layers.0.pwff.linear_inner.bias").unwrap();
-        assert_eq!(bias.std, Some(1e-6));
     }
 
     #[test]
