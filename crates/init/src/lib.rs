@@ -52,3 +52,8 @@ pub use plan::{
     Select, Unmatched,
 };
 pub use register::{Initializers, register};
+
+/// The guide's code runs as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/init.md")]
+struct Guide;

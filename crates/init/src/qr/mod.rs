@@ -1,11 +1,16 @@
 //! The orthogonal factor of a matrix, bit for bit the same everywhere.
 //!
 //! Blocked Householder QR in compact WY form (Bischof & Van Loan 1987; Schreiber
-//! & Van Loan 1989). Linear-algebra crates choose kernels, fused operations and
-//! block sizes by processor and thread count, which shows in the last bits;
-//! initial values must not depend on those, so the few loops that are needed
-//! are here: every sum has a fixed order of 16 interleaved partial sums, and
-//! threads only share out whole columns.
+//! & Van Loan 1989).
+//!
+//! Why not a linear-algebra crate: `faer` (and `gemm` below it) choose the width
+//! of registers and fused multiply-adds by the processor at run time, and a sum
+//! has one partial sum per lane, so that the last bits of a factor differ
+//! between AVX2, AVX-512 and NEON even on one thread. A model's initial values
+//! must not depend on the machine that made them (invariant 8 of
+//! ARCHITECTURE.md). The few loops that are needed are therefore here: every sum
+//! has a fixed order of 16 interleaved partial sums, products are rounded before
+//! they are added, and threads only share out whole columns.
 
 mod panel;
 mod vector;
