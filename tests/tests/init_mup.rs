@@ -22,7 +22,10 @@ use firecraft::{
 const INPUTS: usize = 8;
 const CLASSES: usize = 4;
 const SAMPLES: usize = 32;
-const BASE: usize = 32;
+const BASE: usize = 16;
+/// Far enough from the base for the readout to start near 0, as in the limit.
+const NARROW: usize = 8 * BASE;
+const WIDE: usize = 64 * BASE;
 const STEPS: usize = 5;
 
 #[derive(Module, Debug)]
@@ -85,7 +88,8 @@ fn drift(
         plan
     };
     let mut model = plan.apply(model, Key::from_seed(3)).unwrap();
-    let (x, y) = (normals(INPUTS, 1, &device), normals(CLASSES, 2, &device));
+    let x = normals(INPUTS, 1, &device);
+    let y = normals(CLASSES, 2, &device) * 0.5 + 1.0;
     let before = model.outputs(x.clone());
     let mut optimizer = optimizer(mup.then_some(&scaling));
     for _ in 0..STEPS {
@@ -121,9 +125,9 @@ fn sgd(mup: Option<&MuP>) -> Optimizer {
 
 #[test]
 fn updates_of_adam_change_a_wide_network_as_much_as_a_narrow_one() {
-    let narrow = drift(BASE, 0.005, adam, true);
-    let wide = drift(16 * BASE, 0.005, adam, true);
-    let usual = drift(16 * BASE, 0.005, adam, false);
+    let narrow = drift(NARROW, 0.005, adam, true);
+    let wide = drift(WIDE, 0.005, adam, true);
+    let usual = drift(WIDE, 0.005, adam, false);
     for layer in 0..2 {
         let ratio = wide[layer] / narrow[layer];
         assert!((0.5..2.0).contains(&ratio), "{narrow:?} {wide:?}");
@@ -134,10 +138,10 @@ fn updates_of_adam_change_a_wide_network_as_much_as_a_narrow_one() {
 
 #[test]
 fn updates_of_gradient_descent_change_a_wide_network_as_much_as_a_narrow_one() {
-    let narrow = drift(BASE, 0.02, sgd, true);
-    let wide = drift(16 * BASE, 0.02, sgd, true);
+    let narrow = drift(NARROW, 0.02, sgd, true);
+    let wide = drift(WIDE, 0.02, sgd, true);
     for layer in 0..2 {
         let ratio = wide[layer] / narrow[layer];
-        assert!((0.4..2.5).contains(&ratio), "{narrow:?} {wide:?}");
+        assert!((0.5..2.0).contains(&ratio), "{narrow:?} {wide:?}");
     }
 }

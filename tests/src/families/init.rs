@@ -223,8 +223,10 @@ fn named(case: &Case) -> Result<Box<dyn Initializer>, Outcome> {
     let kaiming = || -> Result<(f64, FanMode), Outcome> {
         let name = args.get("nonlinearity").or("leaky_relu", |f| f.str())?;
         let gain = torch::calculate_gain(name, Some(number("a", 0.0)?)).map_err(failed)?;
-        let mode = args.get("mode").or("fan_in", |f| f.str())?;
-        Ok((gain, mode.parse().map_err(failed)?))
+        match args.get("mode").or("fan_in", |f| f.str())? {
+            mode @ ("fan_in" | "fan_out") => Ok((gain, mode.parse().map_err(failed)?)),
+            mode => Err(failed(format!("torch has no mode `{mode}`"))),
+        }
     };
     let scaling = |scheme: fn(jax::Axes) -> VarianceScaling| -> Result<_, Outcome> {
         Ok(scheme(jax_axes(&args)?))

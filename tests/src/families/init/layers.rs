@@ -8,7 +8,7 @@ use burn::nn::conv::{
 };
 use burn::nn::{
     BatchNormConfig, EmbeddingConfig, GroupNormConfig, GruConfig, LayerNormConfig, LinearConfig,
-    LstmConfig, RnnConfig,
+    LstmConfig, PReluConfig, RnnConfig,
 };
 use burn::tensor::{Device, Tensor};
 use firecraft::init::peers::torch;
@@ -149,6 +149,7 @@ impl Layer {
                 let config = RnnConfig::new(first?, second?, bias);
                 collect(config.init(&device), name, key, out)
             }
+            "PReLU" => collect(PReluConfig::new().init(&device), name, key, out),
             "MultiheadAttention" => {
                 let config = MultiHeadAttentionConfig::new(first?, second?);
                 collect(config.init(&device), name, key, out)
@@ -215,7 +216,7 @@ impl Reader<'_> {
             | ("weight_hh_l0", [_, "hidden_transform", "weight"])
             | ("bias_ih_l0", [_, "input_transform", "bias"])
             | ("bias_hh_l0", [_, "hidden_transform", "bias"])
-            | ("weight", ["gamma"])
+            | ("weight", ["gamma" | "alpha"])
             | ("bias", ["beta"]) => true,
             (wanted, [name]) => *name == wanted,
             _ => false,
