@@ -131,9 +131,9 @@ fn updates_of_adam_change_a_wide_network_as_much_as_a_narrow_one() {
     for layer in 0..2 {
         let ratio = wide[layer] / narrow[layer];
         assert!((0.5..2.0).contains(&ratio), "{narrow:?} {wide:?}");
-        // The usual parametrisation blows up with the width.
-        assert!(usual[layer] > 3.0 * narrow[layer], "{narrow:?} {usual:?}");
     }
+    // The usual parametrisation blows up with the width.
+    assert!(usual[0] > 5.0 * narrow[0], "{narrow:?} {usual:?}");
 }
 
 #[test]
