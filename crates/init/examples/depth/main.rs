@@ -21,9 +21,6 @@ use nets::{ConvNet, Mlp, Net};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// Rates to choose from, so that no scheme is at a disadvantage.
-const RATES: [f64; 3] = [0.1, 0.03, 0.01];
-
 /// How a network starts.
 enum Scheme {
     Plan(InitPlan),
@@ -112,8 +109,8 @@ fn measure<N: Net>(
     };
     let report = diagnose(&model, x)?;
     let last = |losses: &Vec<f64>| losses.last().copied().filter(|loss| loss.is_finite());
-    let losses = (RATES.into_iter())
-        .map(|rate| train(model.clone(), rate, device))
+    let losses = (N::RATES.iter())
+        .map(|&rate| train(model.clone(), rate, device))
         .min_by(|a, b| {
             let [a, b] = [a, b].map(|losses| last(losses).unwrap_or(f64::INFINITY));
             a.total_cmp(&b)

@@ -21,6 +21,8 @@ pub(crate) trait Net: Module + Probed<Self::Input> {
     const CONVOLUTIONS: bool;
     /// Steps of gradient descent.
     const STEPS: usize;
+    /// Rates to choose from, so that no scheme is at a disadvantage.
+    const RATES: &'static [f64];
     /// A loss above that of guessing.
     const WORST: f64;
 
@@ -73,6 +75,7 @@ impl Net for Mlp {
     const TITLE: &'static str = "40 linear layers of 64 units";
     const CONVOLUTIONS: bool = false;
     const STEPS: usize = 200;
+    const RATES: &'static [f64] = &[0.1, 0.03, 0.01, 0.003];
     const WORST: f64 = 1.5;
 
     fn new(tanh: bool, device: &Device) -> Self {
@@ -120,7 +123,7 @@ pub(crate) struct ConvNet {
 
 impl ConvNet {
     const DEPTH: usize = 30;
-    const CHANNELS: usize = 12;
+    const CHANNELS: usize = 8;
     const SIDE: usize = 8;
     const IMAGES: usize = 64;
     const CLASSES: usize = 4;
@@ -135,9 +138,10 @@ impl Probed<Tensor<4>> for ConvNet {
 impl Net for ConvNet {
     type Input = Tensor<4>;
     const NAME: &'static str = "conv";
-    const TITLE: &'static str = "30 convolutions of 12 channels";
+    const TITLE: &'static str = "30 convolutions of 8 channels";
     const CONVOLUTIONS: bool = true;
     const STEPS: usize = 100;
+    const RATES: &'static [f64] = &[0.1, 0.03];
     const WORST: f64 = 1.8;
 
     fn new(tanh: bool, device: &Device) -> Self {
