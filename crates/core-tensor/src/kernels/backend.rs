@@ -22,12 +22,13 @@ use burn::backend::tensor::FloatTensor;
 #[backend_extension(Flex: cfg(feature = "flex"), Autodiff)]
 pub(crate) trait NormBackend: Backend {
     /// `(output, mean, rest, variance)` for `x` `[N, C, S]`, `gamma` and `beta`
-    /// `[C]`.
+    /// `[C]`; with `relu`, the output is rectified.
     fn batch_norm_step(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         epsilon: f64,
+        relu: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
@@ -36,14 +37,17 @@ pub(crate) trait NormBackend: Backend {
     );
 
     /// Gradients of `(x, gamma, beta)`.
+    #[allow(clippy::too_many_arguments)]
     fn batch_norm_step_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         rest: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f64,
+        relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
 
     /// `(output, mean, rest, variance)` for `x` `[N, P, Q, S]`, `gamma` and
@@ -82,26 +86,30 @@ impl NormBackend for burn::backend::Flex {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         epsilon: f64,
+        relu: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        super::flex::batch_norm::forward(x, gamma, beta, epsilon).into()
+        super::flex::batch_norm::forward(x, gamma, beta, epsilon, relu).into()
     }
 
     fn batch_norm_step_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         rest: FloatTensor<Self>,
         variance: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
         epsilon: f64,
+        relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let statistics = [mean, rest, variance];
-        super::flex::batch_norm::backward(x, gamma, statistics, epsilon, gradient).into()
+        super::flex::batch_norm::backward(x, [gamma, beta], statistics, epsilon, relu, gradient)
+            .into()
     }
 
     fn group_norm_step(
@@ -134,9 +142,16 @@ impl NormBackend for burn::backend::Flex {
     }
 }
 
-/// What the backward of both operations needs; `centre` is `None` for batch
-/// normalisation.
-type Saved<B> = (NodeId, NodeId, [FloatTensor<B>; 3], Option<bool>, f64);
+/// Which of the operations.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Batch { relu: bool },
+    Group { centre: bool },
+}
+
+/// What the backward of both operations needs: the nodes of `x`, `gamma` and
+/// `beta`, the statistics, and epsilon.
+type Saved<B> = ([NodeId; 3], [FloatTensor<B>; 3], Kind, f64);
 
 #[derive(Debug)]
 struct NormBackward;
@@ -152,12 +167,14 @@ impl<B: NormBackend> Backward<B, 3> for NormBackward {
     ) {
         let [x_node, gamma_node, beta_node] = ops.parents;
         let gradient = grads.consume::<B>(&ops.node);
-        let (x, gamma, [mean, rest, variance], centre, epsilon) = ops.state;
-        let x = checkpointer.retrieve_node_output::<FloatTensor<B>>(x);
-        let gamma = checkpointer.retrieve_node_output::<FloatTensor<B>>(gamma);
-        let (x, gamma, beta) = match centre {
-            None => B::batch_norm_step_backward(x, gamma, mean, rest, variance, gradient, epsilon),
-            Some(centre) => B::group_norm_step_backward(
+        let (inputs, [mean, rest, variance], kind, epsilon) = ops.state;
+        let [x, gamma, beta] =
+            inputs.map(|node| checkpointer.retrieve_node_output::<FloatTensor<B>>(node));
+        let (x, gamma, beta) = match kind {
+            Kind::Batch { relu } => B::batch_norm_step_backward(
+                x, gamma, beta, mean, rest, variance, gradient, epsilon, relu,
+            ),
+            Kind::Group { centre } => B::group_norm_step_backward(
                 x, gamma, mean, rest, variance, gradient, centre, epsilon,
             ),
         };
@@ -180,12 +197,12 @@ type StepOutput<B> = (
 /// Runs a step on the inner backend and records it as one node.
 fn step<B: NormBackend, C: CheckpointStrategy>(
     [x, gamma, beta]: [FloatTensor<Autodiff<B, C>>; 3],
-    centre: Option<bool>,
+    kind: Kind,
     epsilon: f64,
 ) -> StepOutput<Autodiff<B, C>> {
-    let run = |x, gamma, beta| match centre {
-        None => B::batch_norm_step(x, gamma, beta, epsilon),
-        Some(centre) => B::group_norm_step(x, gamma, beta, centre, epsilon),
+    let run = |x, gamma, beta| match kind {
+        Kind::Batch { relu } => B::batch_norm_step(x, gamma, beta, epsilon, relu),
+        Kind::Group { centre } => B::group_norm_step(x, gamma, beta, centre, epsilon),
     };
     let prep = NormBackward
         .prepare::<C>([x.node(), gamma.node(), beta.node()])
@@ -193,14 +210,14 @@ fn step<B: NormBackend, C: CheckpointStrategy>(
         .stateful();
     let (output, mean, rest, variance) = match prep {
         OpsKind::Tracked(mut prep) => {
-            let nodes = [prep.checkpoint(&x), prep.checkpoint(&gamma)];
+            let nodes = [&x, &gamma, &beta].map(|input| prep.checkpoint(input));
             let (output, mean, rest, variance) = run(
                 x.into_primitive(),
                 gamma.into_primitive(),
                 beta.into_primitive(),
             );
             let saved = [mean.clone(), rest.clone(), variance.clone()];
-            let state = (nodes[0], nodes[1], saved, centre, epsilon);
+            let state = (nodes, saved, kind, epsilon);
             (prep.finish(state, output), mean, rest, variance)
         }
         OpsKind::UnTracked(prep) => {
@@ -222,23 +239,26 @@ impl<B: NormBackend, C: CheckpointStrategy> NormBackend for Autodiff<B, C> {
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         epsilon: f64,
+        relu: bool,
     ) -> (
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        step::<B, C>([x, gamma, beta], None, epsilon)
+        step::<B, C>([x, gamma, beta], Kind::Batch { relu }, epsilon)
     }
 
     fn batch_norm_step_backward(
         _x: FloatTensor<Self>,
         _gamma: FloatTensor<Self>,
+        _beta: FloatTensor<Self>,
         _mean: FloatTensor<Self>,
         _rest: FloatTensor<Self>,
         _variance: FloatTensor<Self>,
         _gradient: FloatTensor<Self>,
         _epsilon: f64,
+        _relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         unreachable!("burn differentiates once: a backward pass has no graph")
     }
@@ -255,7 +275,7 @@ impl<B: NormBackend, C: CheckpointStrategy> NormBackend for Autodiff<B, C> {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        step::<B, C>([x, gamma, beta], Some(centre), epsilon)
+        step::<B, C>([x, gamma, beta], Kind::Group { centre }, epsilon)
     }
 
     fn group_norm_step_backward(

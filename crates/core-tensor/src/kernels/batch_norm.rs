@@ -1,13 +1,14 @@
 //! Normalisation of every channel by statistics over all other axes.
 
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 
-use super::Kernels;
+use super::{Activation, Kernels};
 
 /// What a training step of batch normalisation computes.
 #[derive(Debug, Clone)]
 pub struct BatchNormTrain {
-    /// The normalised input, `[N, C, S]`.
+    /// The normalised input, after the activation if there is one, `[N, C, S]`.
     pub output: Tensor<3>,
     /// The mean of every channel, `[C]`, outside the graph.
     pub mean: Tensor<1>,
@@ -35,12 +36,36 @@ pub fn batch_norm_train(
     epsilon: f64,
     kernels: Kernels,
 ) -> BatchNormTrain {
+    batch_norm_act_train(x, gamma, beta, epsilon, Activation::Identity, kernels)
+}
+
+/// [`batch_norm_train`] with an activation after it:
+/// `y = activation((x - mean) / sqrt(variance + epsilon) * gamma + beta)`.
+///
+/// Where there is a kernel the activation costs no pass over memory, forward
+/// or backward.
+#[must_use]
+pub fn batch_norm_act_train(
+    x: Tensor<3>,
+    gamma: Option<Tensor<1>>,
+    beta: Option<Tensor<1>>,
+    epsilon: f64,
+    activation: Activation,
+    kernels: Kernels,
+) -> BatchNormTrain {
     #[cfg(feature = "flex")]
     if kernels.uses_flex(&x) {
-        return train_on_flex(x, gamma, beta, epsilon);
+        return train_on_flex(x, gamma, beta, epsilon, activation);
     }
     let _ = kernels;
-    train_composite(x, gamma, beta, epsilon)
+    let plain = train_composite(x, gamma, beta, epsilon);
+    match activation {
+        Activation::Identity => plain,
+        Activation::Relu => BatchNormTrain {
+            output: relu(plain.output),
+            ..plain
+        },
+    }
 }
 
 #[cfg(feature = "flex")]
@@ -49,6 +74,7 @@ fn train_on_flex(
     gamma: Option<Tensor<1>>,
     beta: Option<Tensor<1>>,
     epsilon: f64,
+    activation: Activation,
 ) -> BatchNormTrain {
     use super::backend::NormBackend;
     use burn::backend::Dispatch;
@@ -62,6 +88,7 @@ fn train_on_flex(
         gamma.into_dispatch(),
         beta.into_dispatch(),
         epsilon,
+        activation == Activation::Relu,
     );
     let plain = |t| Tensor::<1>::from_dispatch(t).without_autodiff();
     BatchNormTrain {

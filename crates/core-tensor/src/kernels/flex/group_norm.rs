@@ -5,11 +5,15 @@ use burn::backend::flex::FlexTensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::moments::{Moments, moments, pair_sums, sum};
+use super::moments::{LANES, Moments, moments, pair_sums, sum};
 use super::{BLOCK, GRAIN, contiguous, elements, filled, tensor};
 
 /// The most parts that the gradients of the parameters are summed in.
 const PARTS: usize = 64;
+
+/// Rows of each group whose gradients of the parameters are summed in `f32`
+/// before they go to `f64`.
+const ROWS: usize = 32;
 
 /// `[output, mean, rest, variance]`; `mean + rest` is the mean in twice the
 /// precision, and 0 where it isn't subtracted.
@@ -126,13 +130,13 @@ pub(crate) fn backward(
         .enumerate()
         .map(|(part, (g, x))| {
             let mut sums = [vec![0.0; channels], vec![0.0; channels]];
+            let mut recent = [vec![0.0_f32; channels], vec![0.0_f32; channels]];
             let pairs = g.chunks_mut(length).zip(x.chunks(length)).enumerate();
             for (i, (g, x)) in pairs {
                 let row = part * per_part + i;
                 let first = row % groups * features;
                 let run = first..first + features;
-                let [gammas, betas] = &mut sums;
-                let sums = [&mut gammas[run.clone()], &mut betas[run.clone()]];
+                let gamma = &gamma[run.clone()];
                 let inverse = 1.0 / (f64::from(variance[row]) + epsilon).sqrt();
                 let statistics = Statistics {
                     mean: mean[row],
@@ -140,11 +144,24 @@ pub(crate) fn backward(
                     inverse: inverse as f32,
                     centre,
                 };
-                arch.dispatch(
-                    #[inline(always)]
-                    || row_gradient(g, x, &gamma[run.clone()], sums, statistics),
-                );
+                if positions == 1 {
+                    let recent = recent.each_mut().map(|sums| &mut sums[run.clone()]);
+                    arch.dispatch(
+                        #[inline(always)]
+                        || row_gradient(g, x, gamma, recent, statistics),
+                    );
+                } else {
+                    let sums = sums.each_mut().map(|sums| &mut sums[run.clone()]);
+                    arch.dispatch(
+                        #[inline(always)]
+                        || runs_gradient(g, x, gamma, sums, statistics),
+                    );
+                }
+                if positions == 1 && (i + 1).is_multiple_of(ROWS * groups) {
+                    flush(&mut recent, &mut sums);
+                }
             }
+            flush(&mut recent, &mut sums);
             sums
         })
         .collect();
@@ -172,64 +189,123 @@ struct Statistics {
     centre: bool,
 }
 
-/// Turns the gradient of a row into that of its input and adds to the sums of
-/// the gradients of `gamma` and `beta`.
+/// Moves sums to where there are more digits.
+fn flush(recent: &mut [Vec<f32>; 2], sums: &mut [Vec<f64>; 2]) {
+    for (recent, sums) in recent.iter_mut().zip(sums) {
+        for (recent, sum) in recent.iter_mut().zip(sums) {
+            *sum += f64::from(*recent);
+            *recent = 0.0;
+        }
+    }
+}
+
+impl Statistics {
+    #[inline(always)]
+    fn unit(self, x: f32) -> f32 {
+        (x - self.mean - self.rest) * self.inverse
+    }
+
+    /// Shift and slope from the sums of the gradients of the units, and of these
+    /// gradients times the units.
+    #[inline(always)]
+    fn line(self, [weighted, projected]: [f64; 2], count: usize) -> [f32; 2] {
+        let count = count as f64;
+        let shift = if self.centre { weighted / count } else { 0.0 };
+        [shift as f32, (projected / count) as f32]
+    }
+}
+
+/// Turns the gradient of a row of one position per feature into that of its
+/// input and adds to the sums of the gradients of `gamma` and `beta`.
 #[inline(always)]
 fn row_gradient(
+    g: &mut [f32],
+    x: &[f32],
+    gamma: &[f32],
+    [gammas, betas]: [&mut [f32]; 2],
+    statistics: Statistics,
+) {
+    let mut sums = [0.0_f64; 2];
+    let blocks = g
+        .chunks(BLOCK)
+        .zip(x.chunks(BLOCK))
+        .zip(gamma.chunks(BLOCK));
+    let params = gammas.chunks_mut(BLOCK).zip(betas.chunks_mut(BLOCK));
+    for (((g, x), gamma), (gammas, betas)) in blocks.zip(params) {
+        let mut lanes = [[0.0_f32; LANES]; 2];
+        let (g, g_rest) = g.as_chunks::<LANES>();
+        let (x, x_rest) = x.as_chunks::<LANES>();
+        let (gamma, gamma_rest) = gamma.as_chunks::<LANES>();
+        let (gammas, gammas_rest) = gammas.as_chunks_mut::<LANES>();
+        let (betas, betas_rest) = betas.as_chunks_mut::<LANES>();
+        let params = gammas.iter_mut().zip(betas);
+        for (((g, x), gamma), (gammas, betas)) in g.iter().zip(x).zip(gamma).zip(params) {
+            add_unit_gradients([g, x, gamma], [gammas, betas], &mut lanes, statistics);
+        }
+        let rest = [g_rest, x_rest, gamma_rest];
+        add_unit_gradients(rest, [gammas_rest, betas_rest], &mut lanes, statistics);
+        for (sum, lanes) in sums.iter_mut().zip(&lanes) {
+            *sum += lanes.iter().map(|v| f64::from(*v)).sum::<f64>();
+        }
+    }
+    let [shift, slope] = statistics.line(sums, x.len());
+    for ((g, x), gamma) in g.iter_mut().zip(x).zip(gamma) {
+        *g = statistics.inverse * (*g * gamma - shift - slope * statistics.unit(*x));
+    }
+}
+
+/// Adds the gradients of some elements to the sums of the parameters and of the
+/// row.
+#[inline(always)]
+fn add_unit_gradients(
+    [g, x, gamma]: [&[f32]; 3],
+    [gammas, betas]: [&mut [f32]; 2],
+    lanes: &mut [[f32; LANES]; 2],
+    statistics: Statistics,
+) {
+    let length = g.len().min(LANES);
+    let (g, x, gamma) = (&g[..length], &x[..length], &gamma[..length]);
+    let (gammas, betas) = (&mut gammas[..length], &mut betas[..length]);
+    let [mut first, mut second] = *lanes;
+    for i in 0..length {
+        let unit = statistics.unit(x[i]);
+        let weighted = g[i] * gamma[i];
+        gammas[i] += g[i] * unit;
+        betas[i] += g[i];
+        first[i] += weighted;
+        second[i] += weighted * unit;
+    }
+    *lanes = [first, second];
+}
+
+/// As [`row_gradient`], for a run of positions per feature.
+#[inline(always)]
+fn runs_gradient(
     g: &mut [f32],
     x: &[f32],
     gamma: &[f32],
     [gammas, betas]: [&mut [f64]; 2],
     statistics: Statistics,
 ) {
-    let Statistics {
-        mean,
-        rest,
-        inverse,
-        centre,
-    } = statistics;
     let positions = x.len() / gamma.len().max(1);
-    let unit = |x: f32| (x - mean - rest) * inverse;
-    let (mut weighted, mut projected) = (0.0_f64, 0.0_f64);
-    if positions == 1 {
-        for (i, gamma) in gamma.iter().enumerate() {
-            let unit = unit(x[i]);
-            gammas[i] += f64::from(g[i] * unit);
-            betas[i] += f64::from(g[i]);
-            g[i] *= gamma;
-        }
+    let mut sums = [0.0_f64; 2];
+    let runs = g.chunks(positions).zip(x.chunks(positions));
+    for (i, (g, x)) in runs.enumerate() {
+        let mut run = [0.0_f64; 2];
         for (g, x) in g.chunks(BLOCK).zip(x.chunks(BLOCK)) {
-            let [first, second] = pair_sums(g, x, |g, x| [g, g * unit(x)]);
-            weighted += first;
-            projected += second;
+            let block = pair_sums(g, x, |g, x| [g, g * statistics.unit(x)]);
+            run = [run[0] + block[0], run[1] + block[1]];
         }
-    } else {
-        let runs = g.chunks(positions).zip(x.chunks(positions));
-        for (i, (g, x)) in runs.enumerate() {
-            let [first, second] = pair_sums(g, x, |g, x| [g, g * unit(x)]);
-            betas[i] += first;
-            gammas[i] += second;
-            weighted += first * f64::from(gamma[i]);
-            projected += second * f64::from(gamma[i]);
-        }
+        betas[i] += run[0];
+        gammas[i] += run[1];
+        let gamma = f64::from(gamma[i]);
+        sums = [sums[0] + run[0] * gamma, sums[1] + run[1] * gamma];
     }
-    let count = x.len() as f64;
-    let shift = if centre {
-        (weighted / count) as f32
-    } else {
-        0.0
-    };
-    let slope = (projected / count) as f32;
-    if positions == 1 {
-        for (g, x) in g.iter_mut().zip(x) {
-            *g = inverse * (*g - shift - slope * unit(*x));
-        }
-        return;
-    }
+    let [shift, slope] = statistics.line(sums, x.len());
     let runs = g.chunks_mut(positions).zip(x.chunks(positions));
     for ((g, x), gamma) in runs.zip(gamma) {
         for (g, x) in g.iter_mut().zip(x) {
-            *g = inverse * (*g * gamma - shift - slope * unit(*x));
+            *g = statistics.inverse * (*g * gamma - shift - slope * statistics.unit(*x));
         }
     }
 }

@@ -5,8 +5,10 @@
 //! parts by shape alone and merged in order.
 
 pub(super) mod batch_norm;
+mod cut;
 pub(super) mod group_norm;
 mod moments;
+mod scatter;
 
 use std::mem::MaybeUninit;
 

@@ -1,8 +1,82 @@
-//! Mean and squared deviations of blocks, and how blocks are merged.
+//! Sums of blocks, and the mean and squared deviations that they make.
 
-/// Running sums per reduction: enough for four vectors of 8 lanes, so that
-/// additions don't wait for each other.
-const LANES: usize = 32;
+/// Running sums per reduction: enough for several vectors, so that additions
+/// don't wait for each other.
+pub(super) const LANES: usize = 32;
+
+/// Two running sums, each in several lanes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lanes {
+    sums: [[f32; LANES]; 2],
+}
+
+impl Lanes {
+    pub(super) const ZERO: Self = Self {
+        sums: [[0.0; LANES]; 2],
+    };
+
+    /// Adds `f` of every pair of elements of two slices of the same length.
+    #[inline(always)]
+    pub(super) fn add(&mut self, a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; 2]) {
+        let (a_chunks, a_rest) = a.as_chunks::<LANES>();
+        let (b_chunks, b_rest) = b.as_chunks::<LANES>();
+        let [mut first, mut second] = self.sums;
+        for (a, b) in a_chunks.iter().zip(b_chunks) {
+            for i in 0..LANES {
+                let [u, v] = f(a[i], b[i]);
+                first[i] += u;
+                second[i] += v;
+            }
+        }
+        self.sums = [first, second];
+        let [first, second] = &mut self.sums;
+        let lanes = first.iter_mut().zip(second);
+        for ((a, b), (first, second)) in a_rest.iter().zip(b_rest).zip(lanes) {
+            let [u, v] = f(*a, *b);
+            *first += u;
+            *second += v;
+        }
+    }
+
+    /// The sums over the lanes.
+    #[inline(always)]
+    pub(super) fn totals(&self) -> [f64; 2] {
+        self.sums.map(|lanes| {
+            let mut quarters = [0.0_f64; LANES / 4];
+            for quarter in lanes.chunks_exact(LANES / 4) {
+                for (sum, lane) in quarters.iter_mut().zip(quarter) {
+                    *sum += f64::from(*lane);
+                }
+            }
+            quarters.iter().sum()
+        })
+    }
+}
+
+/// Rows that [`add_rows`] takes at a time, so that the sums are read and written
+/// once for all of them.
+pub(super) const TOGETHER: usize = 4;
+
+/// Adds two functions of the elements of some rows to two sums per column. `f`
+/// gets the number of the column and the element in the row that it is given.
+#[inline(always)]
+pub(super) fn add_rows<const R: usize, T: Copy>(
+    [first, second]: [&mut [f32]; 2],
+    rows: [T; R],
+    f: impl Fn(usize, T) -> [f32; 2],
+) {
+    let second = &mut second[..first.len()];
+    for i in 0..first.len() {
+        let [mut u, mut v] = [0.0; 2];
+        for row in rows {
+            let [a, b] = f(i, row);
+            u += a;
+            v += b;
+        }
+        first[i] += u;
+        second[i] += v;
+    }
+}
 
 /// Count, mean and sum of squared deviations from the mean.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +92,21 @@ impl Moments {
         mean: 0.0,
         deviations: 0.0,
     };
+
+    /// The moments of `count` numbers from the sums of their differences to
+    /// `shift` and of the squares of these.
+    ///
+    /// Exact to the last digits if the mean is near `shift`, compared with the
+    /// spread.
+    #[inline(always)]
+    pub(super) fn shifted(count: usize, shift: f32, [first, second]: [f64; 2]) -> Self {
+        let count = count as f64;
+        Self {
+            count,
+            mean: f64::from(shift) + first / count,
+            deviations: second - first * first / count,
+        }
+    }
 
     /// The biased variance.
     pub(super) fn variance(self) -> f64 {
@@ -48,64 +137,27 @@ impl Moments {
 /// to it, whose own mean and squares are small numbers.
 #[inline(always)]
 pub(super) fn moments(block: &[f32]) -> Moments {
-    let count = block.len() as f64;
-    let shift = (sum(block, |x| x) / count) as f32;
-    let [first, second] = sums(block, |x| {
+    let shift = (sum(block, |x| x) / block.len() as f64) as f32;
+    let sums = pair_sums(block, block, |x, _| {
         let d = x - shift;
         [d, d * d]
     });
-    Moments {
-        count,
-        mean: f64::from(shift) + first / count,
-        deviations: second - first * first / count,
-    }
+    Moments::shifted(block.len(), shift, sums)
 }
 
 /// The sum of a function over a block.
 #[inline(always)]
 pub(super) fn sum(block: &[f32], f: impl Fn(f32) -> f32) -> f64 {
-    let (chunks, rest) = block.as_chunks::<LANES>();
-    let mut lanes = [0.0_f32; LANES];
-    for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] += f(chunk[i]);
-        }
-    }
-    let tail: f64 = rest.iter().map(|x| f64::from(f(*x))).sum();
-    lanes.iter().map(|x| f64::from(*x)).sum::<f64>() + tail
-}
-
-/// Two sums over a block.
-#[inline(always)]
-fn sums(block: &[f32], f: impl Fn(f32) -> [f32; 2]) -> [f64; 2] {
-    pair_sums(block, block, |x, _| f(x))
+    // The other sum is constant and compiled away.
+    pair_sums(block, block, |x, _| [f(x), 0.0])[0]
 }
 
 /// Two sums over two blocks of the same length.
 #[inline(always)]
 pub(super) fn pair_sums(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> [f32; 2]) -> [f64; 2] {
-    let (a_chunks, a_rest) = a.as_chunks::<LANES>();
-    let (b_chunks, b_rest) = b.as_chunks::<LANES>();
-    let mut first = [0.0_f32; LANES];
-    let mut second = [0.0_f32; LANES];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for i in 0..LANES {
-            let [u, v] = f(a[i], b[i]);
-            first[i] += u;
-            second[i] += v;
-        }
-    }
-    let mut total = [0.0_f64; 2];
-    for i in 0..LANES {
-        total[0] += f64::from(first[i]);
-        total[1] += f64::from(second[i]);
-    }
-    for (a, b) in a_rest.iter().zip(b_rest) {
-        let [u, v] = f(*a, *b);
-        total[0] += f64::from(u);
-        total[1] += f64::from(v);
-    }
-    total
+    let mut lanes = Lanes::ZERO;
+    lanes.add(a, b, f);
+    lanes.totals()
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! The kernels of single backends against the composites.
+// Helpers of tests are not covered by clippy's allow-unwrap-in-tests.
+#![allow(clippy::unwrap_used)]
+#![cfg(feature = "flex")]
 
 use burn::tensor::{Device, Tensor, TensorData};
-use firecraft_key::Key;
-
-use super::*;
+use firecraft_core_tensor::Key;
+use firecraft_core_tensor::kernels::{
+    Activation, Kernels, Moments, batch_norm_act_train, batch_norm_train, group_norm,
+};
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as().unwrap()
@@ -35,12 +39,17 @@ fn flat<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
 }
 
 /// Output, statistics and gradients of one run.
-fn batch(kernels: Kernels, shape: [usize; 3], shift: f32, affine: bool) -> Vec<Tensor<1>> {
-    let x = random(0, shape, shift).require_grad();
+fn batch(
+    kernels: Kernels,
+    activation: Activation,
+    shape: [usize; 3],
+    affine: bool,
+) -> Vec<Tensor<1>> {
+    let x = random(0, shape, 0.5).require_grad();
     let gamma = random(1, [shape[1]], 1.0).require_grad();
     let beta = random(2, [shape[1]], 0.0).require_grad();
     let [g, b] = [&gamma, &beta].map(|t| affine.then(|| t.clone()));
-    let y = batch_norm_train(x.clone(), g, b, 1e-5, kernels);
+    let y = batch_norm_act_train(x.clone(), g, b, 1e-5, activation, kernels);
     let gradients = (y.output.clone() * random(3, shape, 0.0)).sum().backward();
     let mut all = vec![flat(y.output), y.mean, y.variance];
     all.push(flat(x.grad(&gradients).unwrap()));
@@ -72,19 +81,24 @@ const NAMES: [&str; 6] = ["output", "mean", "variance", "gx", "ggamma", "gbeta"]
 #[test]
 fn batch_normalisation_on_flex_is_the_composite() {
     for shape in [
-        [4, 3, 5],     // short runs, gathered
-        [300, 7, 1],   // rows of channels
-        [70, 2, 63],   // more than one block, just short
+        [300, 7, 1],   // columns, several blocks of rows
+        [6, 700, 1],   // several blocks of columns
+        [4, 3, 5],     // columns of short planes
+        [70, 11, 63],  // just short
         [2, 3, 64],    // just long
-        [3, 2, 10000], // several blocks per run
+        [3, 45, 70],   // several blocks of channels
+        [3, 2, 10000], // several segments per plane
         [40, 1, 5000], // several parts per channel
+        [2, 600, 128], // a block per thread, read and written in one go
         [1, 5, 2],
     ] {
-        for affine in [true, false] {
-            let fused = batch(Kernels::Auto, shape, 0.5, affine);
-            let composite = batch(Kernels::Composite, shape, 0.5, affine);
-            for ((name, got), want) in NAMES.iter().zip(fused).zip(composite) {
-                agree(&format!("{name} of {shape:?}"), got, want);
+        for activation in [Activation::Identity, Activation::Relu] {
+            for affine in [true, false] {
+                let fused = batch(Kernels::Auto, activation, shape, affine);
+                let composite = batch(Kernels::Composite, activation, shape, affine);
+                for ((name, got), want) in NAMES.iter().zip(fused).zip(composite) {
+                    agree(&format!("{name} of {shape:?}, {activation:?}"), got, want);
+                }
             }
         }
     }
@@ -153,9 +167,81 @@ fn the_result_does_not_depend_on_the_number_of_threads() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build().unwrap().install(|| {
-            let all = batch(Kernels::Auto, [16, 4, 9000], 0.5, true);
+            let mut all = Vec::new();
+            for shape in [[16, 4, 9000], [9, 64, 700], [700, 130, 3], [5000, 24, 1]] {
+                all.extend(batch(Kernels::Auto, Activation::Relu, shape, true));
+            }
+            for shape in [[900, 1, 130, 1], [6, 4, 8, 300]] {
+                all.extend(group(Kernels::Auto, shape, Moments::MeanAndVariance, true));
+            }
             all.into_iter().map(values).collect::<Vec<_>>()
         })
     };
-    assert_eq!(run(1), run(3));
+    let one = run(1);
+    for threads in [2, 8] {
+        assert_eq!(one, run(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn a_shared_gradient_gives_what_an_own_one_does() {
+    let shape = [3, 4, 100];
+    let run = |shared: bool| {
+        let x = random(0, shape, 0.0).require_grad();
+        let relu = Activation::Relu;
+        let y = batch_norm_act_train(x.clone(), None, None, 1e-5, relu, Kernels::Auto);
+        let mut y = y.output;
+        if shared {
+            // A leaf that keeps the gradient which the sum hands to both.
+            y = y + random(1, shape, 0.0).require_grad();
+        }
+        let gradients = (y * random(3, shape, 0.0)).sum().backward();
+        flat(x.grad(&gradients).unwrap())
+    };
+    assert_eq!(values(run(true)), values(run(false)));
+}
+
+#[test]
+fn a_jump_between_samples_costs_no_digits() {
+    // The shift of a block is the mean of the one before it.
+    for shape in [[8, 1, 5000], [8, 1, 70], [300, 1, 1], [40, 1, 9]] {
+        let [samples, _, positions] = shape;
+        let noise = values(random(0, shape, 0.0));
+        let x: Vec<f32> = noise
+            .iter()
+            .enumerate()
+            .map(|(i, v)| {
+                if i / positions < samples / 3 {
+                    v - 5e3
+                } else {
+                    v + 5e3
+                }
+            })
+            .collect();
+        let n = x.len() as f64;
+        let mean = x.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let variance = x
+            .iter()
+            .map(|v| (f64::from(*v) - mean).powi(2))
+            .sum::<f64>()
+            / n;
+        let x = Tensor::from_data(TensorData::new(x, shape), &Device::flex());
+        let y = batch_norm_train(x, None, None, 1e-5, Kernels::Auto);
+        let got = values(y.variance)[0];
+        assert!(
+            (f64::from(got) - variance).abs() < 1e-6 * variance,
+            "{shape:?}: {got}"
+        );
+    }
+}
+
+#[test]
+fn relu_lets_a_nan_through() {
+    let x = Tensor::<3>::from_floats([[[f32::NAN, 1.0, 2.0], [-1.0, 0.0, 1.0]]], &Device::flex());
+    for kernels in [Kernels::Auto, Kernels::Composite] {
+        let y = batch_norm_act_train(x.clone(), None, None, 1e-5, Activation::Relu, kernels);
+        let y = values(y.output);
+        assert!(y[..3].iter().all(|v| v.is_nan()), "{kernels:?}: {y:?}");
+        assert_eq!(y[3..5], [0.0, 0.0]);
+    }
 }
