@@ -5,8 +5,8 @@ use burn::backend::flex::FlexTensor;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::moments::{LANES, Moments, moments, pair_sums, sum};
-use super::{BLOCK, GRAIN, contiguous, elements, filled, tensor};
+use super::moments::{LANES, Moments, moments, pair_sums, sum, total};
+use super::{BLOCK, GRAIN, contiguous, elements, filled, tensor, vectorised};
 
 /// The most parts that the gradients of the parameters are summed in.
 const PARTS: usize = 64;
@@ -42,7 +42,8 @@ pub(crate) fn forward(
                     let first = row % groups * features;
                     let gamma = &gamma[first..first + features];
                     let beta = &beta[first..first + features];
-                    arch.dispatch(
+                    vectorised(
+                        arch,
                         #[inline(always)]
                         || {
                             let [mean, rest, variance] = row_statistics(x, centre);
@@ -144,19 +145,19 @@ pub(crate) fn backward(
                     inverse: inverse as f32,
                     centre,
                 };
-                if positions == 1 {
-                    let recent = recent.each_mut().map(|sums| &mut sums[run.clone()]);
-                    arch.dispatch(
-                        #[inline(always)]
-                        || row_gradient(g, x, gamma, recent, statistics),
-                    );
-                } else {
-                    let sums = sums.each_mut().map(|sums| &mut sums[run.clone()]);
-                    arch.dispatch(
-                        #[inline(always)]
-                        || runs_gradient(g, x, gamma, sums, statistics),
-                    );
-                }
+                vectorised(
+                    arch,
+                    #[inline(always)]
+                    || {
+                        if positions == 1 {
+                            let recent = recent.each_mut().map(|sums| &mut sums[run.clone()]);
+                            row_gradient(g, x, gamma, recent, statistics);
+                        } else {
+                            let sums = sums.each_mut().map(|sums| &mut sums[run.clone()]);
+                            runs_gradient(g, x, gamma, sums, statistics);
+                        }
+                    },
+                );
                 if positions == 1 && (i + 1).is_multiple_of(ROWS * groups) {
                     flush(&mut recent, &mut sums);
                 }
@@ -232,50 +233,41 @@ fn row_gradient(
         .zip(gamma.chunks(BLOCK));
     let params = gammas.chunks_mut(BLOCK).zip(betas.chunks_mut(BLOCK));
     for (((g, x), gamma), (gammas, betas)) in blocks.zip(params) {
-        let mut lanes = [[0.0_f32; LANES]; 2];
         let (g, g_rest) = g.as_chunks::<LANES>();
         let (x, x_rest) = x.as_chunks::<LANES>();
         let (gamma, gamma_rest) = gamma.as_chunks::<LANES>();
         let (gammas, gammas_rest) = gammas.as_chunks_mut::<LANES>();
         let (betas, betas_rest) = betas.as_chunks_mut::<LANES>();
+        let [mut first, mut second] = [[0.0_f32; LANES]; 2];
         let params = gammas.iter_mut().zip(betas);
         for (((g, x), gamma), (gammas, betas)) in g.iter().zip(x).zip(gamma).zip(params) {
-            add_unit_gradients([g, x, gamma], [gammas, betas], &mut lanes, statistics);
+            // Copies, so that nothing can overlap the sums.
+            let (mut gamma_sums, mut beta_sums) = (*gammas, *betas);
+            for i in 0..LANES {
+                let unit = statistics.unit(x[i]);
+                let weighted = g[i] * gamma[i];
+                gamma_sums[i] += g[i] * unit;
+                beta_sums[i] += g[i];
+                first[i] += weighted;
+                second[i] += weighted * unit;
+            }
+            (*gammas, *betas) = (gamma_sums, beta_sums);
         }
-        let rest = [g_rest, x_rest, gamma_rest];
-        add_unit_gradients(rest, [gammas_rest, betas_rest], &mut lanes, statistics);
-        for (sum, lanes) in sums.iter_mut().zip(&lanes) {
-            *sum += lanes.iter().map(|v| f64::from(*v)).sum::<f64>();
+        let params = gammas_rest.iter_mut().zip(betas_rest);
+        let rest = g_rest.iter().zip(x_rest).zip(gamma_rest).zip(params);
+        for (i, (((g, x), gamma), (gammas, betas))) in rest.enumerate() {
+            let unit = statistics.unit(*x);
+            *gammas += g * unit;
+            *betas += g;
+            first[i] += g * gamma;
+            second[i] += g * gamma * unit;
         }
+        sums = [sums[0] + total(&first), sums[1] + total(&second)];
     }
     let [shift, slope] = statistics.line(sums, x.len());
     for ((g, x), gamma) in g.iter_mut().zip(x).zip(gamma) {
         *g = statistics.inverse * (*g * gamma - shift - slope * statistics.unit(*x));
     }
-}
-
-/// Adds the gradients of some elements to the sums of the parameters and of the
-/// row.
-#[inline(always)]
-fn add_unit_gradients(
-    [g, x, gamma]: [&[f32]; 3],
-    [gammas, betas]: [&mut [f32]; 2],
-    lanes: &mut [[f32; LANES]; 2],
-    statistics: Statistics,
-) {
-    let length = g.len().min(LANES);
-    let (g, x, gamma) = (&g[..length], &x[..length], &gamma[..length]);
-    let (gammas, betas) = (&mut gammas[..length], &mut betas[..length]);
-    let [mut first, mut second] = *lanes;
-    for i in 0..length {
-        let unit = statistics.unit(x[i]);
-        let weighted = g[i] * gamma[i];
-        gammas[i] += g[i] * unit;
-        betas[i] += g[i];
-        first[i] += weighted;
-        second[i] += weighted * unit;
-    }
-    *lanes = [first, second];
 }
 
 /// As [`row_gradient`], for a run of positions per feature.

@@ -14,6 +14,7 @@ use std::mem::MaybeUninit;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Elements that a reduction takes at a time: they stay in the first cache, so
 /// that several passes over them cost one pass over memory.
@@ -21,6 +22,25 @@ const BLOCK: usize = 4096;
 
 /// The least work worth handing to another thread.
 const GRAIN: usize = 16 * 1024;
+
+/// Runs `f`, compiled for the vector instructions of this CPU if it is
+/// `#[inline(always)]`.
+///
+/// It is called by reference: a closure that is called by value goes through a
+/// shim that nothing makes the compiler inline.
+#[inline(always)]
+fn vectorised<R>(arch: Arch, f: impl FnMut() -> R) -> R {
+    struct Work<F>(F);
+    impl<R, F: FnMut() -> R> WithSimd for Work<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(mut self, _simd: S) -> R {
+            (self.0)()
+        }
+    }
+    arch.dispatch(Work(f))
+}
 
 /// A tensor as one slice; `None` when its elements don't lie in order.
 fn contiguous(tensor: FlexTensor) -> FlexTensor {

@@ -41,40 +41,62 @@ impl Lanes {
     /// The sums over the lanes.
     #[inline(always)]
     pub(super) fn totals(&self) -> [f64; 2] {
-        self.sums.map(|lanes| {
-            let mut quarters = [0.0_f64; LANES / 4];
-            for quarter in lanes.chunks_exact(LANES / 4) {
-                for (sum, lane) in quarters.iter_mut().zip(quarter) {
-                    *sum += f64::from(*lane);
-                }
-            }
-            quarters.iter().sum()
-        })
+        self.sums.map(|lanes| total(&lanes))
     }
+}
+
+/// The sum of some lanes, in an order that lets additions overlap.
+#[inline(always)]
+pub(super) fn total(lanes: &[f32; LANES]) -> f64 {
+    const WIDTH: usize = 8;
+    let mut sums = [0.0_f64; WIDTH];
+    for part in lanes.as_chunks::<WIDTH>().0 {
+        for (sum, lane) in sums.iter_mut().zip(part) {
+            *sum += f64::from(*lane);
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = sums;
+    ((a + e) + (b + f)) + ((c + g) + (d + h))
 }
 
 /// Rows that [`add_rows`] takes at a time, so that the sums are read and written
 /// once for all of them.
 pub(super) const TOGETHER: usize = 4;
 
-/// Adds two functions of the elements of some rows to two sums per column. `f`
-/// gets the number of the column and the element in the row that it is given.
+/// Adds two functions of the elements of `R` rows to two sums per column. `f`
+/// gets the parameters of the column and an element of every one of the `V`
+/// tensors that a row is of.
 #[inline(always)]
-pub(super) fn add_rows<const R: usize, T: Copy>(
+pub(super) fn add_rows<const P: usize, const V: usize, const R: usize>(
     [first, second]: [&mut [f32]; 2],
-    rows: [T; R],
-    f: impl Fn(usize, T) -> [f32; 2],
+    params: [&[f32]; P],
+    rows: [[&[f32]; V]; R],
+    f: impl Fn([f32; P], [f32; V]) -> [f32; 2],
 ) {
-    let second = &mut second[..first.len()];
-    for i in 0..first.len() {
-        let [mut u, mut v] = [0.0; 2];
+    let (first, first_rest) = first.as_chunks_mut::<LANES>();
+    let (second, second_rest) = second.as_chunks_mut::<LANES>();
+    let start = first.len() * LANES;
+    for (c, (first, second)) in first.iter_mut().zip(second).enumerate() {
+        // The sums are copies, since what may overlap isn't vectorised.
+        let params = params.map(|values| &values.as_chunks::<LANES>().0[c]);
+        let [mut u, mut v] = [*first, *second];
         for row in rows {
-            let [a, b] = f(i, row);
-            u += a;
-            v += b;
+            let row = row.map(|values| &values.as_chunks::<LANES>().0[c]);
+            for i in 0..LANES {
+                let [a, b] = f(params.map(|p| p[i]), row.map(|x| x[i]));
+                u[i] += a;
+                v[i] += b;
+            }
         }
-        first[i] += u;
-        second[i] += v;
+        [*first, *second] = [u, v];
+    }
+    for (i, (first, second)) in first_rest.iter_mut().zip(second_rest).enumerate() {
+        for row in rows {
+            let element = |values: &[f32]| values[start + i];
+            let [a, b] = f(params.map(element), row.map(element));
+            *first += a;
+            *second += b;
+        }
     }
 }
 

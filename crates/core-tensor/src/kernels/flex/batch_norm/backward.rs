@@ -7,6 +7,7 @@ use super::{Given, normalised};
 use crate::kernels::flex::cut::{COLUMNS, PLANES, Region, Step};
 use crate::kernels::flex::moments::{Lanes, TOGETHER, add_rows};
 use crate::kernels::flex::scatter::Gradient;
+use crate::kernels::flex::vectorised;
 
 /// Rows that are summed in `f32` before they go to `f64`, in columns.
 const ROWS: usize = 64;
@@ -113,24 +114,20 @@ impl<'a, const RELU: bool, G: Gradient> Backward<'a, RELU, G> {
             second.fill(0.0);
             let row = |row| {
                 let range = cut.run(at, row);
-                let x = &self.given.x[range.clone()][..width];
                 #[allow(unsafe_code)]
                 // SAFETY: nobody else has the region, and rows don't overlap.
-                let g = unsafe { &self.gradient.upstream(range)[..width] };
-                (g, x)
+                let g = unsafe { self.gradient.upstream(range.clone()) };
+                [g, &self.given.x[range]]
             };
-            let spread = spread.map(|values| &values[..width]);
-            let terms = |i: usize, (g, x): (&[f32], &[f32])| {
-                Self::terms(g[i], x[i], spread.map(|values| values[i]))
-            };
+            let terms = |channel, [g, x]: [f32; 2]| Self::terms(g, x, channel);
             let mut rows = block.rows.clone();
             while rows.len() >= TOGETHER {
                 let together = std::array::from_fn::<_, TOGETHER, _>(|i| row(rows.start + i));
-                add_rows([&mut *first, &mut *second], together, terms);
+                add_rows([&mut *first, &mut *second], spread, together, terms);
                 rows.start += TOGETHER;
             }
             for i in rows {
-                add_rows([&mut *first, &mut *second], [row(i)], terms);
+                add_rows([&mut *first, &mut *second], spread, [row(i)], terms);
             }
             let columns = first.chunks(positions).zip(second.chunks(positions));
             for (sum, (first, second)) in sums.iter_mut().zip(columns) {
@@ -150,7 +147,8 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
     const NOTHING: [f64; 2] = [0.0; 2];
 
     fn reduce(&self, at: &Region, sums: &mut [[f64; 2]]) {
-        self.arch.dispatch(
+        vectorised(
+            self.arch,
             #[inline(always)]
             || {
                 if self.given.cut.is_columns() {
@@ -178,7 +176,8 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
 
     fn write(&self, at: &Region, params: &[[f32; 6]]) {
         let cut = self.given.cut;
-        self.arch.dispatch(
+        vectorised(
+            self.arch,
             #[inline(always)]
             || {
                 if !cut.is_columns() {

@@ -8,6 +8,7 @@ use super::normalised;
 use crate::kernels::flex::cut::{COLUMNS, Cut, PLANES, Region, Step};
 use crate::kernels::flex::moments::{Lanes, Moments, TOGETHER, add_rows};
 use crate::kernels::flex::scatter::Scatter;
+use crate::kernels::flex::vectorised;
 
 /// Rows that are summed in `f32` before they go to `f64`, in columns.
 const ROWS: usize = 64;
@@ -42,8 +43,8 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
     }
 
     /// Every block of rows is shifted by the mean of the one before it (the
-    /// first by its own): where two neighbours differ so much that this costs
-    /// digits, the variance is that much larger.
+    /// first by that of a part of itself): where two neighbours differ so much
+    /// that this costs digits, the variance is that much larger.
     #[inline(always)]
     fn planes(&self, at: &Region, sums: &mut [Moments]) {
         let mut shifts = [0.0_f32; PLANES];
@@ -59,7 +60,10 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
             self.cut
                 .segments(&block, |range, i| counts[i] += range.len());
             if start == at.rows.start {
-                self.cut.segments(&block, |range, i| {
+                let mut counts = [0; PLANES];
+                let estimate = self.estimated_from(&block);
+                self.cut.segments(&estimate, |range, i| {
+                    counts[i] += range.len();
                     let x = &self.x[range];
                     lanes[i].add(x, x, |x, _| [x, 0.0]);
                 });
@@ -85,6 +89,16 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
         }
     }
 
+    /// The rows of the first block that its shift is estimated from.
+    #[inline(always)]
+    fn estimated_from(&self, block: &Region) -> Region {
+        let rows = block.rows.len().div_ceil(4);
+        Region {
+            channels: block.channels.clone(),
+            rows: block.rows.start..block.rows.start + rows,
+        }
+    }
+
     /// As [`planes`](Self::planes), for every column at once.
     #[inline(always)]
     fn columns(&self, at: &Region, sums: &mut [Moments]) {
@@ -104,26 +118,30 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
             let rows = block.rows.len() as f64;
             if start == at.rows.start {
                 first.fill(0.0);
-                self.add_rows(&block, [&mut *first, &mut *second], |_, x| [x, 0.0]);
+                let estimate = self.estimated_from(&block);
+                self.add_rows(&estimate, [&mut *first, &mut *second], [], |[], [x]| {
+                    [x, 0.0]
+                });
                 for (shift, sum) in shifts.iter_mut().zip(&*first) {
-                    *shift = sum / rows as f32;
+                    *shift = sum / estimate.rows.len() as f32;
                 }
             }
             first.fill(0.0);
             second.fill(0.0);
-            let around = &shifts[..width];
-            self.add_rows(&block, [&mut *first, &mut *second], |i, x| {
-                let d = x - around[i];
+            let sums = [&mut *first, &mut *second];
+            self.add_rows(&block, sums, [&*shifts], |[shift], [x]| {
+                let d = x - shift;
                 [d, d * d]
             });
             let total = count + rows;
+            let (reciprocal, part) = (1.0 / rows, rows / total);
             for i in 0..width {
                 let [sum, squares] = [first[i], second[i]].map(f64::from);
-                let mean = f64::from(shifts[i]) + sum / rows;
+                let rest = sum * reciprocal;
+                let mean = f64::from(shifts[i]) + rest;
                 let delta = mean - means[i];
-                means[i] += delta * (rows / total);
-                deviations[i] +=
-                    squares - sum * sum / rows + delta * delta * (count * rows / total);
+                means[i] += delta * part;
+                deviations[i] += squares - sum * rest + delta * delta * (count * part);
                 shifts[i] = mean as f32;
             }
             count = total;
@@ -140,24 +158,25 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
         }
     }
 
-    /// Adds functions of the column and of the element to the sums of columns.
+    /// Adds functions of the parameters of a column and of an element to the
+    /// sums of columns.
     #[inline(always)]
-    fn add_rows(
+    fn add_rows<const P: usize>(
         &self,
         at: &Region,
         [first, second]: [&mut [f32]; 2],
-        f: impl Fn(usize, f32) -> [f32; 2],
+        params: [&[f32]; P],
+        f: impl Fn([f32; P], [f32; 1]) -> [f32; 2] + Copy,
     ) {
-        let width = first.len();
-        let row = |row| &self.x[self.cut.run(at, row)][..width];
+        let row = |row| [&self.x[self.cut.run(at, row)]];
         let mut rows = at.rows.clone();
         while rows.len() >= TOGETHER {
-            let together: [&[f32]; TOGETHER] = std::array::from_fn(|i| row(rows.start + i));
-            add_rows([&mut *first, &mut *second], together, |i, x| f(i, x[i]));
+            let together: [_; TOGETHER] = std::array::from_fn(|i| row(rows.start + i));
+            add_rows([&mut *first, &mut *second], params, together, f);
             rows.start += TOGETHER;
         }
         for i in rows {
-            add_rows([&mut *first, &mut *second], [row(i)], |i, x| f(i, x[i]));
+            add_rows([&mut *first, &mut *second], params, [row(i)], f);
         }
     }
 
@@ -176,7 +195,8 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
     const NOTHING: Moments = Moments::EMPTY;
 
     fn reduce(&self, at: &Region, sums: &mut [Moments]) {
-        self.arch.dispatch(
+        vectorised(
+            self.arch,
             #[inline(always)]
             || {
                 if self.cut.is_columns() {
@@ -204,7 +224,8 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
 
     fn write(&self, at: &Region, params: &[[f32; 4]]) {
         let positions = self.cut.positions();
-        self.arch.dispatch(
+        vectorised(
+            self.arch,
             #[inline(always)]
             || {
                 if !self.cut.is_columns() {
