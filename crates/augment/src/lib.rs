@@ -71,6 +71,7 @@ mod plan;
 mod preview;
 mod registry;
 mod sample;
+mod test_card;
 mod transform;
 mod views;
 
@@ -107,8 +108,9 @@ pub use ops::{
     VerticalFlip, WarpAffine,
 };
 pub use plan::{Apply, Plan, Step};
-pub use preview::{Preview, preview};
+pub use preview::{Preview, preview, preview_sample};
 pub use registry::register;
 pub use sample::{BoxFormat, BoxPolicy, BoxRules, Boxes, Image, Points, Sample, Values};
+pub use test_card::test_card;
 pub use transform::{LayerTransform, SampleMeta, Transform, Transforms};
 pub use views::{Merge, Views, merge_scores};

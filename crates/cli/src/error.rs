@@ -26,6 +26,15 @@ pub(crate) enum CliError {
     Spawn(std::io::Error),
     #[error("cannot set the limits: {0}; give smaller ones with --seconds and --memory")]
     Limit(std::io::Error),
+    #[error(transparent)]
+    Plot(#[from] firecraft::plot::PlotError),
+    #[error(transparent)]
+    Data(#[from] firecraft::data::DataError),
+    #[error("cannot read {}: {source}; give the path of a JPEG or PNG file", path.display())]
+    ReadImage {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot read {}: {source}; give the path of a TOML file with a `type`", path.display())]
     Read {
         path: PathBuf,

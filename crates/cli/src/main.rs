@@ -10,6 +10,7 @@ mod devices;
 mod error;
 mod plot;
 mod plugin;
+mod preview;
 mod types;
 
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Plot(plot::Arguments),
     /// List, inspect, check and measure plugins.
     Plugin(plugin::Arguments),
+    /// Draw what transforms do to a picture.
+    Preview(preview::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Types(arguments) => types::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
         Command::Plugin(arguments) => plugin::run(&arguments),
+        Command::Preview(arguments) => preview::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

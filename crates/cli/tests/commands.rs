@@ -71,3 +71,42 @@ fn every_kind_of_type_and_the_cpu_are_listed() {
     let devices = text(&firecraft(&["devices"], folder.path()).stdout);
     assert!(devices.lines().any(|line| line == "flex"), "{devices}");
 }
+
+#[test]
+fn transforms_are_previewed_together_and_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = "seed = 3\naugment = [\n  { type = 'random_flip' },\n  { type = 'invert' },\n]";
+    std::fs::write(folder.path().join("recipe.toml"), recipe).unwrap();
+    let arguments = ["preview", "recipe.toml", "--tile", "32", "--variants", "2"];
+    let size = |more: &[&str]| {
+        let output = firecraft(&[&arguments[..], more].concat(), folder.path());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let png = std::fs::read(folder.path().join("preview.png")).unwrap();
+        let side = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+        (side(16), side(20))
+    };
+    assert_eq!(size(&[]), (104, 36));
+    assert_eq!(size(&["--each"]), (104, 70));
+    std::fs::write(folder.path().join("one.toml"), "type = 'random_flop'").unwrap();
+    for (arguments, expected) in [
+        (
+            ["preview", "one.toml"].as_slice(),
+            "did you mean `random_flip`",
+        ),
+        (
+            &["preview", "recipe.toml", "--image", "no.png"],
+            "cannot read no.png",
+        ),
+        (
+            &["preview", "recipe.toml", "--image", "one.toml"],
+            "neither JPEG nor PNG",
+        ),
+    ] {
+        let output = firecraft(arguments, folder.path());
+        let message = text(&output.stderr);
+        assert!(
+            !output.status.success() && message.contains(expected),
+            "{message}"
+        );
+    }
+}

@@ -3,9 +3,11 @@
 mod composite;
 mod executor;
 mod mix;
+mod preprocess;
 
 pub use executor::apply_batch;
 pub use mix::Mixer;
+pub use preprocess::Preprocess;
 
 use crate::{
     AugmentError, Compose, LayerTransform, RandomFlipConfig, RandomRotationConfig,
