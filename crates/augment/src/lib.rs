@@ -104,7 +104,7 @@ pub use ops::{
     ResizeRegion, ResizeTo, ResizedCrop, Resizing, Rotate, SaltAndPepper, SanitizeBoxes,
     SanitizePoints, Saturation, SaturationOf, ScaleJitter, Scheduled, SelectBoxes, Sharpness,
     SharpnessEdge, Solarize, SolarizeAdd, Strength, SubPolicy, ThreeAugment, TimmAutoAugment,
-    TimmOp, TimmPolicy, TimmRandAugment, ToF32, ToRgb, ToU8, Transpose, TrivialAugment,
+    TimmOp, TimmPolicy, TimmRandAugment, ToF32, ToRgb, ToU8, Transpose, TrimBorder, TrivialAugment,
     VerticalFlip, WarpAffine,
 };
 pub use plan::{Apply, Plan, Step};

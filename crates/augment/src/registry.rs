@@ -15,7 +15,7 @@ use crate::{
     RandomTranslationConfig, RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize, ResizedCrop,
     Resizing, Rotate, SaltAndPepper, SanitizeBoxes, SanitizePoints, Saturation, ScaleJitter,
     Sharpness, Solarize, SolarizeAdd, ThreeAugment, TimmAutoAugment, TimmRandAugment, ToF32, ToRgb,
-    ToU8, Transform, Transforms, Transpose, TrivialAugment, VerticalFlip, WarpAffine,
+    ToU8, Transform, Transforms, Transpose, TrimBorder, TrivialAugment, VerticalFlip, WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
 use serde::de::DeserializeOwned;
@@ -276,6 +276,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "timm_rand_augment",
         "a few operations, as timm does them",
     )?;
+    add::<TrimBorder>(registry, "trim_border", "cuts off the edge")?;
     add::<WarpAffine>(registry, "warp_affine", "reads along a given matrix")?;
     Ok(())
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use firecraft_augment::{Image, Plan, Rescale, Sample, Size};
 /// let mut sample = Sample::new(Image::from_u8(vec![0, 51, 255], Size::new(1, 3), 1)?);
-/// Plan::from(Rescale::new(2.0 / 255.0, -1.0)).apply(&mut sample)?;
-/// assert_eq!(sample.image.as_f32(), Some(&[-1.0, -0.6, 1.0][..]));
+/// Plan::from(Rescale::new(0.5, -1.0)).apply(&mut sample)?;
+/// assert_eq!(sample.image.as_f32(), Some(&[-1.0, 24.5, 126.5][..]));
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -295,6 +295,50 @@ mod tests {
         }
     }
 
+    /// Two rows that Pillow 13 (libjpeg-turbo) gives for `slope()` at two
+    /// qualities.
+    const PILLOW: [(u8, usize, [u8; 48]); 2] = [
+        (
+            30,
+            9,
+            [
+                86, 147, 106, 88, 145, 102, 90, 142, 94, 95, 138, 84, 103, 133, 73, 111, 126, 61,
+                123, 120, 53, 133, 114, 48, 145, 106, 47, 157, 99, 51, 170, 91, 58, 181, 84, 65,
+                191, 77, 76, 198, 72, 83, 202, 69, 90, 205, 67, 93,
+            ],
+        ),
+        (
+            75,
+            0,
+            [
+                49, 198, 94, 53, 196, 90, 60, 190, 82, 70, 184, 71, 80, 177, 61, 91, 171, 50, 103,
+                164, 43, 112, 160, 40, 123, 154, 37, 132, 148, 41, 142, 142, 46, 152, 134, 52, 165,
+                127, 62, 174, 123, 70, 183, 118, 76, 186, 116, 80,
+            ],
+        ),
+    ];
+
+    fn slope() -> Vec<u8> {
+        (0..256_i32)
+            .flat_map(|i| {
+                let (y, x) = (i / 16, i % 16);
+                let blue = 30 + (x - 8).pow(2) + (y - 4).pow(2);
+                [40 + 10 * x + 3 * y, 200 - 6 * x - 5 * y, blue].map(|v| v.clamp(0, 255) as u8)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn libjpeg_is_near() {
+        for (quality, row, expected) in PILLOW {
+            let mut data = slope();
+            Compress { quality }.run(&mut data, Size::new(16, 16), 3);
+            for (got, want) in data[row * 48..][..48].iter().zip(expected) {
+                assert!(got.abs_diff(want) <= 3, "{quality}: {got} {want}");
+            }
+        }
+    }
+
     #[test]
     fn better_quality_is_nearer_and_one_colour_stays() {
         let size = Size::new(19, 21);

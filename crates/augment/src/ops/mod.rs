@@ -80,6 +80,7 @@ mod timm_auto_augment;
 mod timm_op;
 mod timm_rand_augment;
 mod transpose;
+mod trim_border;
 mod trivial_augment;
 mod vertical_flip;
 mod warp_affine;
@@ -168,6 +169,7 @@ pub use timm_auto_augment::{TimmAutoAugment, TimmPolicy};
 pub use timm_op::TimmOp;
 pub use timm_rand_augment::TimmRandAugment;
 pub use transpose::Transpose;
+pub use trim_border::TrimBorder;
 pub use trivial_augment::TrivialAugment;
 pub use vertical_flip::VerticalFlip;
 pub use warp_affine::WarpAffine;
@@ -239,13 +241,25 @@ pub(crate) fn check_size(
     field: &'static str,
     size: Size,
 ) -> Result<(), AugmentError> {
-    const LIMIT: usize = 1 << 28;
-    if size.height > 0 && size.width > 0 && size.height.saturating_mul(size.width) <= LIMIT {
-        Ok(())
-    } else {
-        let expected = "between 1 and 2^28 pixels";
-        Err(AugmentError::parameter(operation, field, size, expected))
+    if size.height > 0 && size.width > 0 {
+        return check_area(operation, field, size);
     }
+    let expected = "between 1 and 2^28 pixels";
+    Err(AugmentError::parameter(operation, field, size, expected))
+}
+
+/// Refuses images that no memory holds.
+pub(crate) fn check_area(
+    operation: &'static str,
+    field: &'static str,
+    size: Size,
+) -> Result<(), AugmentError> {
+    const LIMIT: usize = 1 << 28;
+    if size.height.saturating_mul(size.width) <= LIMIT {
+        return Ok(());
+    }
+    let expected = "at most 2^28 pixels";
+    Err(AugmentError::parameter(operation, field, size, expected))
 }
 
 /// Refuses factors that are negative or no number.

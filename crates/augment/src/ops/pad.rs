@@ -1,6 +1,6 @@
 //! A frame around the image: `pad`.
 
-use super::{no_fill, plain_transform};
+use super::{check_area, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Size, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -81,12 +81,14 @@ impl Transform for Pad {
 
     fn plan(&self, meta: &SampleMeta, _key: Key) -> Result<Plan, AugmentError> {
         self.validate()?;
+        let size = Size::new(
+            meta.size.height.saturating_add(self.top + self.bottom),
+            meta.size.width.saturating_add(self.left + self.right),
+        );
+        check_area(self.name(), "the framed image", size)?;
         Ok(Plan::from(Warp {
             matrix: Matrix::translation(-(self.left as f64), -(self.top as f64)),
-            size: Size::new(
-                meta.size.height + self.top + self.bottom,
-                meta.size.width + self.left + self.right,
-            ),
+            size,
             interpolation: Interpolation::Nearest,
             border: self.border.clone(),
         }))
@@ -109,5 +111,8 @@ mod tests {
         );
         assert_eq!(plan.map_point(0.0, 0.0), Some((1.0, 2.0)));
         assert!(Pad::new(usize::MAX, 0, 0, 0).validate().is_err());
+        let vast = Pad::new(1 << 20, 1 << 20, 0, 0);
+        let error = vast.plan(&meta(SIZE), Key::from_seed(0)).unwrap_err();
+        assert!(error.to_string().contains("at most 2^28 pixels"), "{error}");
     }
 }

@@ -109,6 +109,7 @@ impl Transform for Rotate {
         let input = meta.size.centre();
         let (matrix, size) = if self.expand {
             let size = expanded(turn, meta.size);
+            super::check_area(self.name(), "the expanded image", size)?;
             let output = size.centre();
             let matrix = Matrix::translation(input.0, input.1)
                 .compose(turn)

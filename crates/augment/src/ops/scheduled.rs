@@ -54,7 +54,7 @@ type Make = dyn Fn(f64) -> Box<dyn Transform> + Send + Sync;
 /// use firecraft_key::Key;
 /// let strength = Strength::new(0.0);
 /// let growing = Scheduled::new(strength.clone(), |s| {
-///     Box::new(RandAugment::new(2, (s * 10.0).round() as usize))
+///     Box::new(RandAugment::new(4, (s * 10.0).round() as usize))
 /// });
 /// let meta = SampleMeta { size: Size::new(32, 32), channels: 3 };
 /// let weak = growing.plan(&meta, Key::from_seed(5))?;
