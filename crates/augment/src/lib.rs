@@ -22,7 +22,9 @@
 //! [`Sample`] is an image of bytes or numbers with masks, boxes and key
 //! points, which every geometric step moves along; [`Plan::apply`] changes it
 //! in place. [`Compose`], [`Choice`] and [`RandomApply`] combine transforms,
-//! and [`register`] makes all of them available to specs.
+//! and [`register`] makes all of them available to specs. [`Mixing`] mixes the
+//! samples of a batch, [`Views`] are several looks at one sample, and
+//! [`preview_sample`] draws what a transform does.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -53,7 +55,7 @@
 //! one file per operation (`ops`), plans, and the executors. What must not:
 //! data sets and loaders (`firecraft-data`), anything that trains. A new
 //! operation is one file in `ops`, one line in `ops/mod.rs` and one in
-//! `registry.rs`. Without the feature `burn` the crate is free of burn; only
+//! `registry.rs`, and its parameters in `tests/every_transform.rs`. Without the feature `burn` the crate is free of burn; only
 //! `layer` may use it.
 
 mod color;

@@ -107,6 +107,11 @@ impl Apply for Opaque {
         self.size
     }
 
+    fn moves(&self) -> bool {
+        // A plugin may.
+        true
+    }
+
     fn map_point(&self, _x: f64, _y: f64) -> Option<(f64, f64)> {
         None
     }

@@ -36,8 +36,9 @@ impl From<Matrix> for [[f64; 3]; 3] {
     }
 }
 
-/// Rounds to 48 significant bits.
-fn settle(value: f64) -> f64 {
+/// Rounds to 48 significant bits, which come back the same through JSON
+/// readers that round the last digit.
+pub(crate) fn settle(value: f64) -> f64 {
     const SPARE: u32 = 5;
     if !value.is_finite() {
         return value;

@@ -12,6 +12,7 @@ mod trig;
 mod warp;
 
 pub use matrix::Matrix;
+pub(crate) use matrix::settle;
 pub(crate) use sampling::cubic_weights;
 pub use sampling::{Border, Interpolation};
 pub(crate) use trig::sin_cos;

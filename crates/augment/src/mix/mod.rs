@@ -10,6 +10,7 @@ mod plan;
 pub(crate) use distributions::{dirichlet, gamma};
 pub use plan::{Mix, MixHow, MixPlan, cut_region, one_hot};
 
+use crate::geometry::settle;
 use crate::ops::check_probability;
 use crate::{AugmentError, Size};
 use distributions::beta;
@@ -264,13 +265,13 @@ impl Mixing {
         if !acts || alpha == 0.0 || size.area() == 0 {
             return (1.0, MixHow::Blend);
         }
-        let lambda = beta(alpha, rng);
+        let lambda = settle(beta(alpha, rng));
         if !cuts {
             return (lambda, MixHow::Blend);
         }
         let region = self.region(size, lambda, rng);
         let shown = region.size.area() as f64 / size.area() as f64;
-        (1.0 - shown, MixHow::Paste(region))
+        (settle(1.0 - shown), MixHow::Paste(region))
     }
 
     fn region(&self, size: Size, lambda: f64, rng: &mut Rng) -> crate::Region {

@@ -55,20 +55,29 @@ impl ColorJitter {
     }
 }
 
+/// Checks ranges of brightness, contrast and saturation, and of the hue.
+pub(super) fn check_tones(
+    operation: &'static str,
+    tones: [(f64, f64); 3],
+    hue: (f64, f64),
+) -> Result<(), AugmentError> {
+    for (field, range) in ["brightness", "contrast", "saturation"]
+        .into_iter()
+        .zip(tones)
+    {
+        let expected = "an ordered pair in [0, 1000]";
+        Factor::from(range).check(operation, field, 0.0..=1e3, expected)?;
+    }
+    let expected = "an ordered pair in [-0.5, 0.5]";
+    Factor::from(hue).check(operation, "hue", -0.5..=0.5, expected)
+}
+
 impl Transform for ColorJitter {
     plain_layer!("color_jitter");
 
     fn validate(&self) -> Result<(), AugmentError> {
-        for (field, range) in [
-            ("brightness", self.brightness),
-            ("contrast", self.contrast),
-            ("saturation", self.saturation),
-        ] {
-            let expected = "an ordered pair in [0, 1000]";
-            Factor::from(range).check(self.name(), field, 0.0..=1e3, expected)?;
-        }
-        let expected = "an ordered pair in [-0.5, 0.5]";
-        Factor::from(self.hue).check(self.name(), "hue", -0.5..=0.5, expected)
+        let tones = [self.brightness, self.contrast, self.saturation];
+        check_tones(self.name(), tones, self.hue)
     }
 
     fn plan(&self, _meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError> {

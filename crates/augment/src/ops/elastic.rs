@@ -1,6 +1,7 @@
 //! Like rubber: `elastic`.
 
 use super::{GaussianBlur, no_fill, plain_layer};
+use crate::geometry::settle;
 use crate::kernel::{self, Layout, Pixels, PixelsMut};
 use crate::plan::Apply;
 use crate::sample::each_type;
@@ -249,8 +250,8 @@ impl Transform for Elastic {
         Ok(Plan::from(Displace {
             displacement: Displacement::Drawn {
                 key: key.words(),
-                strength: self.alpha / 2.0,
-                sigma: self.sigma,
+                strength: settle(self.alpha / 2.0),
+                sigma: settle(self.sigma),
             },
             interpolation: self.interpolation,
             border: self.border.clone(),

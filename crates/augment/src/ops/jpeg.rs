@@ -196,13 +196,15 @@ impl Plane {
         self.values[y * width + x]
     }
 
-    /// Means of two by two pixels.
+    /// Means of two by two pixels, halves rounded down and up in turns as
+    /// libjpeg does.
     fn halved(&self) -> Self {
         let size = Size::new(self.size.height.div_ceil(2), self.size.width.div_ceil(2));
         Self::new(size, |i| {
             let (y, x) = ((i / size.width * 2) as i64, (i % size.width * 2) as i64);
             let sum = self.at(y, x) + self.at(y, x + 1) + self.at(y + 1, x) + self.at(y + 1, x + 1);
-            sum / 4.0
+            let bias = (i % size.width % 2 + 1) as f32;
+            ((sum + bias) / 4.0).floor()
         })
     }
 
@@ -217,7 +219,7 @@ impl Plane {
             .map(|i| {
                 let ((y0, y1), (x0, x1)) = (near(i / size.width), near(i % size.width));
                 let row = |y| 0.75 * self.at(y, x0) + 0.25 * self.at(y, x1);
-                (0.75 * row(y0) + 0.25 * row(y1)).round()
+                (0.75 * row(y0) + 0.25 * row(y1) + 0.5).floor()
             })
             .collect()
     }

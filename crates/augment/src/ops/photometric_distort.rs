@@ -1,9 +1,10 @@
 //! Light and colour as for detectors: `random_photometric_distort`.
 
+use super::color_jitter::check_tones;
 use super::{check_probability, plain_layer};
 use crate::{
-    AugmentError, Brightness, Contrast, Factor, Hue, LayerTransform, PermuteChannels, Plan,
-    SampleMeta, Saturation, Transform,
+    AugmentError, Brightness, Contrast, Hue, LayerTransform, PermuteChannels, Plan, SampleMeta,
+    Saturation, Transform,
 };
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -54,16 +55,8 @@ impl Transform for RandomPhotometricDistort {
 
     fn validate(&self) -> Result<(), AugmentError> {
         check_probability(self.name(), self.p)?;
-        for (field, range) in [
-            ("brightness", self.brightness),
-            ("contrast", self.contrast),
-            ("saturation", self.saturation),
-        ] {
-            let expected = "an ordered pair in [0, 1000]";
-            Factor::from(range).check(self.name(), field, 0.0..=1e3, expected)?;
-        }
-        let expected = "an ordered pair in [-0.5, 0.5]";
-        Factor::from(self.hue).check(self.name(), "hue", -0.5..=0.5, expected)
+        let tones = [self.brightness, self.contrast, self.saturation];
+        check_tones(self.name(), tones, self.hue)
     }
 
     fn plan(&self, meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError> {
