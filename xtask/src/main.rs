@@ -1,4 +1,4 @@
-//! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins | new-plugin`.
+//! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins | new-plugin | nightly`.
 //!
 //! What lives here: what a contributor runs by hand and CI runs by itself. What
 //! must not: anything a user of the library needs; the `firecraft` command is
@@ -25,6 +25,7 @@ usage: cargo xtask TASK
   header        the C header of the plugin ABI (--check: is it up to date?)
   plugins       the example plugins, in Rust and in C
   new-plugin    a new plugin from the template: NAME [FOLDER]
+  nightly       what takes long: the storm of crashes of the trainer
 ";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -56,6 +57,17 @@ fn run(arguments: Vec<String>) -> Result<bool> {
         "header" => header::run(&root(), rest),
         "plugins" => plugins::build(&root(), rest),
         "new-plugin" => plugins::create(&root(), rest),
+        "nightly" => {
+            let test = [
+                "test",
+                "--release",
+                "-p",
+                "firecraft-trainer",
+                "--test",
+                "crash",
+            ];
+            succeeds(cargo(&test).env("FIRECRAFT_STORM_CRASHES", "200"))
+        }
         _ => Err(format!("there is no task `{task}`\n{USAGE}").into()),
     }
 }

@@ -29,6 +29,20 @@ pub enum Clip {
         /// Greatest norm, above 0.
         max: f64,
     },
+    /// [`GlobalNorm`](Self::GlobalNorm) with the norm of another order,
+    /// `(Σ |g|ᵖ)^(1/p)`; infinity for the greatest magnitude.
+    PNorm {
+        /// Greatest norm, above 0.
+        max: f64,
+        /// p, above 0 or infinite.
+        p: f64,
+    },
+    /// Scales the gradient of each parameter by itself, by
+    /// `max / max(‖g‖₂, max)`: Keras' `clipnorm`.
+    EachNorm {
+        /// Greatest norm, above 0.
+        max: f64,
+    },
     /// Clamps every element to `[-max, max]`.
     Value {
         /// Greatest magnitude, above 0.
@@ -66,7 +80,16 @@ impl Clip {
         };
         match self {
             Self::None => Ok(()),
-            Self::GlobalNorm { max } | Self::Value { max } => positive("clip.max", max),
+            Self::GlobalNorm { max } | Self::Value { max } | Self::EachNorm { max } => {
+                positive("clip.max", max)
+            }
+            Self::PNorm { max, p } => {
+                positive("clip.max", max)?;
+                if p == f64::INFINITY {
+                    return Ok(());
+                }
+                positive("clip.p", p)
+            }
             Self::Adaptive { factor, epsilon } => {
                 positive("clip.factor", factor)?;
                 positive("clip.epsilon", epsilon)
@@ -82,15 +105,9 @@ impl Clip {
     ) -> (GradientsParams, Option<f64>) {
         match self {
             Self::None => (gradients, None),
-            Self::GlobalNorm { max } => {
-                let norm = global_norm(model, &gradients);
-                let scale = max / (norm + 1e-6);
-                if scale < 1.0 {
-                    (scale_all(model, gradients, scale), Some(norm))
-                } else {
-                    (gradients, Some(norm))
-                }
-            }
+            Self::GlobalNorm { max } => bound(model, gradients, max, 2.0),
+            Self::PNorm { max, p } => bound(model, gradients, max, p),
+            Self::EachNorm { max } => (rewrite(model, gradients, &Rule::Norm(max)), None),
             Self::Value { max } => (rewrite(model, gradients, &Rule::Clamp(max as f32)), None),
             Self::Adaptive { factor, epsilon } => (
                 rewrite(model, gradients, &Rule::Adaptive(factor, epsilon)),
@@ -100,30 +117,62 @@ impl Clip {
     }
 }
 
-/// `‖g‖₂` over the gradients of all parameters together.
-pub(crate) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams) -> f64 {
+fn bound<M: Module>(
+    model: &M,
+    gradients: GradientsParams,
+    max: f64,
+    p: f64,
+) -> (GradientsParams, Option<f64>) {
+    let norm = global_norm(model, &gradients, p);
+    let scale = max / (norm + 1e-6);
+    // A norm that is no number makes all gradients so, as in torch.
+    if scale >= 1.0 {
+        (gradients, Some(norm))
+    } else {
+        (scale_all(model, gradients, scale), Some(norm))
+    }
+}
+
+/// `‖g‖ₚ` over the gradients of all parameters together.
+pub(crate) fn global_norm<M: Module>(model: &M, gradients: &GradientsParams, p: f64) -> f64 {
     struct Sum<'a> {
         gradients: &'a GradientsParams,
-        squares: Vec<Tensor<1>>,
+        p: f64,
+        parts: Vec<Tensor<1>>,
     }
     impl ModuleVisitor for Sum<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.gradients.get::<D>(param.id) {
-                self.squares.push(gradient.powi_scalar(2).sum());
+                self.parts.push(match self.p {
+                    2.0 => gradient.powi_scalar(2).sum(),
+                    1.0 => gradient.abs().sum(),
+                    f64::INFINITY => gradient.abs().max(),
+                    p => gradient.abs().powf_scalar(p).sum(),
+                });
             }
         }
     }
     let mut sum = Sum {
         gradients,
-        squares: Vec::new(),
+        p,
+        parts: Vec::new(),
     };
     model.visit(&mut sum);
-    if sum.squares.is_empty() {
+    if sum.parts.is_empty() {
         return 0.0;
     }
-    let squares = Tensor::cat(sum.squares, 0).into_data();
-    let total: f64 = squares.iter::<f64>().sum();
-    total.sqrt()
+    let parts = Tensor::cat(sum.parts, 0).into_data();
+    if p == f64::INFINITY {
+        return parts
+            .iter::<f64>()
+            .fold(0.0, |a, b| if b.is_nan() || b > a { b } else { a });
+    }
+    let total: f64 = parts.iter::<f64>().sum();
+    if p == 2.0 {
+        total.sqrt()
+    } else {
+        total.powf(1.0 / p)
+    }
 }
 
 /// Multiplies every gradient by `scale`.
@@ -137,6 +186,7 @@ pub(crate) fn scale_all<M: Module>(
 
 enum Rule {
     Scale(f64),
+    Norm(f64),
     Clamp(f32),
     Adaptive(f64, f64),
 }
@@ -145,6 +195,11 @@ impl Rule {
     fn apply<const D: usize>(&self, weight: Tensor<D>, gradient: Tensor<D>) -> Tensor<D> {
         match *self {
             Self::Scale(scale) => gradient * scale,
+            Self::Norm(max) => {
+                let norm = gradient.clone().powi_scalar(2).sum().sqrt();
+                let scale = norm.clamp_min(max).recip() * max;
+                gradient * scale.reshape([1; D])
+            }
             Self::Clamp(max) => gradient.clamp(-max, max),
             Self::Adaptive(factor, epsilon) => {
                 let limit = unit_norm(weight).clamp_min(epsilon) * factor;
@@ -223,8 +278,16 @@ mod tests {
     #[test]
     fn the_global_norm_runs_over_all_parameters() {
         let model = model();
-        assert!((global_norm(&model, &gradients(&model)) - 5.0).abs() < 1e-6);
-        assert_eq!(global_norm(&model, &GradientsParams::new()), 0.0);
+        for (p, expected) in [
+            (2.0, 5.0),
+            (1.0, 7.0),
+            (3.0, 91f64.cbrt()),
+            (f64::INFINITY, 4.0),
+        ] {
+            let found = global_norm(&model, &gradients(&model), p);
+            assert!((found - expected).abs() < 1e-5, "{p}: {found} {expected}");
+        }
+        assert_eq!(global_norm(&model, &GradientsParams::new(), 2.0), 0.0);
     }
 
     #[test]
@@ -238,6 +301,13 @@ mod tests {
         let clip = Clip::GlobalNorm { max: 6.0 };
         let (kept, _) = clip.apply(&model, gradients(&model));
         assert_eq!(values(&model, &kept), values(&model, &gradients(&model)));
+    }
+
+    #[test]
+    fn clipping_each_parameter_leaves_the_small_ones_alone() {
+        let model = model();
+        let (clipped, _) = Clip::EachNorm { max: 3.5 }.apply(&model, gradients(&model));
+        assert_eq!(values(&model, &clipped), [3.0, 0.0, 0.0, 0.0, 0.0, -3.5]);
     }
 
     #[test]

@@ -10,15 +10,28 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainerError;
 use crate::metrics::{EpochRow, History, Metrics};
 use crate::model_state::ModelState;
+use crate::optimizer::Select;
 
 /// Something that happened in a fit.
 ///
-/// The order of a run is: [`FitStart`](Event::FitStart); for each epoch
-/// [`EpochStart`](Event::EpochStart), an [`UpdateEnd`](Event::UpdateEnd) per
-/// optimiser update, [`EvaluationStart`](Event::EvaluationStart) and
-/// [`EvaluationEnd`](Event::EvaluationEnd) if the epoch is evaluated,
-/// [`EpochEnd`](Event::EpochEnd); then [`FitEnd`](Event::FitEnd). A run that is
-/// resumed in mid-epoch goes on with the next `UpdateEnd` after its `FitStart`.
+/// The order of a run is: [`FitStart`](Event::FitStart); with sanity batches
+/// [`SanityStart`](Event::SanityStart), an evaluation,
+/// [`SanityEnd`](Event::SanityEnd); for each epoch
+/// [`EpochStart`](Event::EpochStart), its updates, an evaluation if the epoch
+/// is evaluated, [`EpochEnd`](Event::EpochEnd); then
+/// [`FitEnd`](Event::FitEnd).
+///
+/// An update is, for each of its batches, [`BatchStart`](Event::BatchStart),
+/// [`ForwardEnd`](Event::ForwardEnd), [`BackwardEnd`](Event::BackwardEnd) and
+/// [`BatchEnd`](Event::BatchEnd); after the backward pass of the last one come
+/// [`UpdateStart`](Event::UpdateStart) and [`UpdateEnd`](Event::UpdateEnd). An
+/// evaluation is [`EvaluationStart`](Event::EvaluationStart), `BatchStart` and
+/// `BatchEnd` per batch, and [`EvaluationEnd`](Event::EvaluationEnd).
+///
+/// What is asked for between `BatchStart` and `UpdateEnd` is done after the
+/// `BatchEnd` of the update, except the requests that leave something out and
+/// [`Control::Stop`]: those break off at once. A run that is resumed in
+/// mid-epoch goes on with the next `BatchStart` after its `FitStart`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -27,10 +40,51 @@ pub enum Event<'a> {
         /// Whether it goes on from a checkpoint.
         resumed: bool,
     },
+    /// A few validation batches are about to be tried before the training.
+    SanityStart,
+    /// The validation batches work.
+    SanityEnd,
     /// An epoch is about to start.
     EpochStart,
+    /// A batch was fetched and is about to be computed.
+    BatchStart {
+        /// What it is for.
+        phase: Phase,
+        /// Its 0-based index in the epoch or the evaluation.
+        batch: u64,
+    },
+    /// The loss of a training batch is known.
+    ForwardEnd {
+        /// Index of the batch in the epoch.
+        batch: u64,
+        /// Index of the batch in its update, when gradients are accumulated.
+        micro_batch: u64,
+        /// Mean loss of the batch.
+        loss: f64,
+    },
+    /// The gradient of a training batch is known.
+    BackwardEnd {
+        /// Index of the batch in the epoch.
+        batch: u64,
+        /// Index of the batch in its update, when gradients are accumulated.
+        micro_batch: u64,
+    },
+    /// The gradient of an update is complete; it is about to be clipped and
+    /// used.
+    UpdateStart,
     /// An optimiser update was made.
     UpdateEnd(&'a Update),
+    /// A batch is done. A batch that was broken off by
+    /// [`Control::SkipTraining`], [`Control::SkipEpoch`] or [`Control::Stop`]
+    /// has no end.
+    BatchEnd {
+        /// What it was for.
+        phase: Phase,
+        /// Its 0-based index in the epoch or the evaluation.
+        batch: u64,
+        /// Means of the batch; none if it was left out.
+        metrics: &'a Metrics,
+    },
     /// The model is about to be evaluated on the validation data.
     EvaluationStart,
     /// The model was evaluated.
@@ -50,6 +104,9 @@ pub enum Event<'a> {
         /// Its folder.
         path: &'a Path,
     },
+    /// The run went back to a checkpoint; callbacks have the states they had
+    /// then, and files that they write must forget what came after it.
+    Rewound,
     /// Something the user should know.
     Notice {
         /// One line.
@@ -67,6 +124,15 @@ pub enum Event<'a> {
     },
 }
 
+/// What a batch is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Training.
+    Train,
+    /// Evaluation on the validation data.
+    Evaluation,
+}
+
 /// One optimiser update.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -81,24 +147,8 @@ pub struct Update {
     pub gradient_norm: Option<f64>,
     /// Samples in the update's batch.
     pub samples: u64,
-}
-
-impl Update {
-    pub(crate) fn new(
-        loss: f64,
-        metrics: Metrics,
-        learning_rate: f64,
-        gradient_norm: Option<f64>,
-        samples: u64,
-    ) -> Self {
-        Self {
-            loss,
-            metrics,
-            learning_rate,
-            gradient_norm,
-            samples,
-        }
-    }
+    /// Whether the weights were changed: not when everything was left out.
+    pub applied: bool,
 }
 
 /// How far a run is. The clock of everything is `update`.
@@ -170,6 +220,38 @@ pub enum Control {
     /// Multiply the learning rate by a factor from now on, on top of what the
     /// schedule says.
     ScaleLearningRate(f64),
+    /// Leave the running batch out: it has no share in the update. Counts from
+    /// [`Event::BatchStart`] to [`Event::BackwardEnd`].
+    SkipBatch,
+    /// Don't change the weights in the running update; the update counts.
+    SkipUpdate,
+    /// End the training part of the epoch; the evaluation goes on.
+    SkipTraining,
+    /// End the epoch without evaluation.
+    SkipEpoch,
+    /// Go back to the newest checkpoint with finite weights and multiply the
+    /// learning rate by a factor.
+    Rewind {
+        /// In (0, 1].
+        factor: f64,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// Freeze parameters, or train them again.
+    Trainable {
+        /// Which parameters.
+        select: Select,
+        /// Whether they are trained.
+        trainable: bool,
+    },
+    /// Let the modules below these paths use their running statistics and
+    /// leave them alone, or the opposite: sets their training flags.
+    Statistics {
+        /// Paths of modules; [`Select::RankAtMost`] selects none.
+        select: Select,
+        /// Whether statistics follow the batches.
+        follow: bool,
+    },
     /// Put these values into the model.
     Restore(Arc<ModelState>),
     /// Tell the other callbacks a line.

@@ -8,11 +8,13 @@
 //! | file | content |
 //! |---|---|
 //! | `trainer.rs`, `fit/` | what a fit consists of; the loop; saving and restoring it |
-//! | `task.rs`, `loss.rs`, `source.rs`, `loader_source.rs` | what is computed for a batch, and where batches come from |
+//! | `task.rs`, `loss/`, `source.rs`, `adapt.rs`, `arrays.rs`, `loader_source.rs` | what is computed for a batch, and where batches come from |
 //! | `augmented.rs` | transforms in the workers of a loader |
 //! | `event.rs`, `callback.rs`, `callbacks/` | what happens, who watches, one callback per file |
 //! | `checkpoint/`, `archive.rs`, `model_state.rs` | folders that exist whole or not at all; tensors by path |
-//! | `optimizer.rs`, `clip.rs` | burn's update rules with groups and a state by path; bounds on gradients |
+//! | `optimizer.rs`, `clip.rs`, `penalty.rs`, `average.rs` | burn's update rules with groups and a state by path; bounds on gradients; regularisers; EMA and SWA |
+//! | `evaluate.rs`, `lr_find.rs`, `batch_size.rs`, `summary.rs` | metrics, answers, searches and tables outside a fit |
+//! | `export.rs`, `import.rs` | weights for inference; weights of other programs |
 //! | `recipe.rs`, `run_folder.rs`, `metrics.rs` | what a run is made from, where it lives, what was measured |
 //! | `report/` | one HTML page per run, and one that compares runs |
 //!
@@ -20,41 +22,69 @@
 //! data sets (they have crates of their own and don't know the trainer), and
 //! anything that prints or installs signal handlers; a program does that.
 
+mod adapt;
 mod archive;
+mod arrays;
 mod augmented;
+mod average;
+mod batch_size;
 mod callback;
 pub mod callbacks;
 pub mod checkpoint;
 mod clip;
 mod error;
+mod evaluate;
 mod event;
 mod exact;
+mod export;
 mod fit;
+mod import;
 mod loader_source;
 mod loss;
+mod lr_find;
 mod metrics;
 mod model_state;
 mod optimizer;
+mod penalty;
 mod recipe;
 pub mod report;
 mod run_folder;
 mod source;
+mod summary;
 mod task;
 mod trainer;
 
+pub use adapt::{Mapped, Overfit};
 pub use archive::{ArchiveError, TensorArchive};
+pub use arrays::Arrays;
 pub use augmented::Augmented;
+pub use average::{Average, AverageRule, Averaged};
+pub use batch_size::{BatchSizeSearch, find_batch_size};
 pub use callback::{Callback, CallbackState};
 pub use clip::Clip;
 pub use error::TrainerError;
-pub use event::{Context, Control, Event, Outcome, Plan, Progress, Update};
+pub use evaluate::{evaluate, predict, predict_views};
+pub use event::{Context, Control, Event, Outcome, Phase, Plan, Progress, Update};
+pub use export::{EXPORT_VERSION, Export};
+pub use import::{Import, ImportReport};
 pub use loader_source::LoaderSource;
-pub use loss::CrossEntropy;
+pub use loss::{
+    Asymmetric, BinaryCrossEntropy, CrossEntropy, JensenShannon, Loss, Reduction, RegressionLoss,
+    RegressionRule, SmoothTowards, smooth_labels,
+};
+pub use lr_find::lr_find;
 pub use metrics::{EpochRow, History, Means, Metrics};
 pub use model_state::ModelState;
-pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd};
+pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd, layer_decay};
+pub use penalty::{Penalty, PenaltyRule};
 pub use recipe::{Difference, PluginFile, RECIPE_VERSION, Recipe};
 pub use run_folder::RunFolder;
 pub use source::{BatchSource, InMemory, Labelled, Targets};
-pub use task::{Classification, StepOutput, Supervised, Task, accuracy};
+pub use summary::{ModelSummary, SummaryRow};
+pub use task::{Classification, Regression, StepOutput, Supervised, Task, accuracy};
 pub use trainer::{Fitted, NonFinite, Trainer};
+
+/// The examples of the guide, run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/trainer.md")]
+struct Guide;

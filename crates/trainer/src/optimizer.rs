@@ -20,7 +20,7 @@ use firecraft_spec::{Table, Value};
 use crate::archive::TensorArchive;
 use crate::error::TrainerError;
 
-pub use groups::{GroupRule, Select};
+pub use groups::{GroupRule, Select, layer_decay};
 pub use presets::{Adam, AdamW, OptimizerConfig, Sgd};
 
 /// Updates the parameters of a model from their gradients.

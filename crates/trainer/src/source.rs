@@ -1,8 +1,10 @@
 //! Where batches come from.
 
 use burn::tensor::{Device, Int, Tensor};
+use firecraft_key::Key;
 use firecraft_spec::Value;
 
+use crate::adapt::{Mapped, Overfit};
 use crate::error::TrainerError;
 
 /// A source of batches with a known length and a position that can be saved.
@@ -48,6 +50,39 @@ pub trait BatchSource {
     ///
     /// [`TrainerError::Data`] when it is no position of this source.
     fn restore(&mut self, cursor: &Value) -> Result<(), TrainerError>;
+
+    /// Sends every batch through a function: mixing (MixUp, CutMix), weights,
+    /// another form. The function gets a key of the batch, from `seed`, `name`,
+    /// epoch and index; `name` also tells a run from one without it.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use firecraft_trainer::{BatchSource, InMemory};
+    ///
+    /// let source = InMemory::new(1, 1, |_, _, _: &Device| 20.0);
+    /// let mut noisy = source.map_batches(7, "noise", |x, key| {
+    ///     Ok(x + key.rng().below(2) as f64)
+    /// });
+    /// noisy.start_epoch(0)?;
+    /// assert!(noisy.next_batch(&Device::flex())?.unwrap() >= 20.0);
+    /// # Ok::<(), firecraft_trainer::TrainerError>(())
+    /// ```
+    fn map_batches<B, F>(self, seed: u64, name: &'static str, map: F) -> Mapped<Self, F>
+    where
+        Self: Sized,
+        F: FnMut(Self::Batch, Key) -> Result<B, TrainerError>,
+    {
+        Mapped::new(self, seed, name, map)
+    }
+
+    /// Only the first `batches` batches of the first epoch, in every epoch: a
+    /// model that can't learn those by heart has a fault.
+    fn overfit(self, batches: u64) -> Overfit<Self>
+    where
+        Self: Sized,
+    {
+        Overfit::new(self, batches)
+    }
 }
 
 /// A batch of labelled samples.
@@ -61,13 +96,15 @@ pub struct Labelled<I> {
     pub weights: Option<Tensor<1>>,
 }
 
-/// What a classifier should say about a batch.
+/// What a model should say about a batch.
 #[derive(Debug, Clone)]
 pub enum Targets {
     /// Class indices, `[N]`.
     Classes(Tensor<1, Int>),
     /// Probabilities of the classes, `[N, K]`, as mixing makes them.
     Probabilities(Tensor<2>),
+    /// Numbers, `[N, K]`: those of a regression, or K labels of 0 and 1.
+    Values(Tensor<2>),
 }
 
 impl Targets {
@@ -75,7 +112,17 @@ impl Targets {
     pub fn len(&self) -> usize {
         match self {
             Self::Classes(classes) => classes.dims()[0],
-            Self::Probabilities(probabilities) => probabilities.dims()[0],
+            Self::Probabilities(values) | Self::Values(values) => values.dims()[0],
+        }
+    }
+
+    /// The same targets off the autodiff tape.
+    #[must_use]
+    pub fn without_autodiff(self) -> Self {
+        match self {
+            Self::Classes(classes) => Self::Classes(classes.without_autodiff()),
+            Self::Probabilities(values) => Self::Probabilities(values.without_autodiff()),
+            Self::Values(values) => Self::Values(values.without_autodiff()),
         }
     }
 

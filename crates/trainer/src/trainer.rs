@@ -3,14 +3,16 @@
 use burn::module::Module;
 use firecraft_schedule::{BoxScheduler, ConstantConfig, Pure, Scheduler};
 
+use crate::average::Average;
 use crate::callback::{Callback, Callbacks};
 use crate::checkpoint::CheckpointStore;
 use crate::clip::Clip;
 use crate::error::TrainerError;
 use crate::event::{Outcome, Progress};
-use crate::fit::Fit;
+use crate::fit::{Fit, setting};
 use crate::metrics::History;
 use crate::optimizer::Optimizer;
+use crate::penalty::Penalty;
 use crate::source::BatchSource;
 use crate::task::{Classification, Task};
 
@@ -62,12 +64,17 @@ use crate::task::{Classification, Task};
 /// ```
 pub struct Trainer<M, T = Classification> {
     pub(crate) model: M,
+    pub(crate) project: Option<Project<M>>,
     pub(crate) parts: Parts<T>,
 }
+
+/// What is done with a model after every update.
+pub(crate) type Project<M> = Box<dyn FnMut(M) -> Result<M, TrainerError>>;
 
 /// A trainer without its model.
 pub(crate) struct Parts<T> {
     pub(crate) optimizer: Optimizer,
+    pub(crate) penalties: Vec<Penalty>,
     pub(crate) task: T,
     pub(crate) scheduler: BoxScheduler,
     pub(crate) monitor: String,
@@ -83,20 +90,72 @@ pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) accumulate: u64,
     pub(crate) batches_per_epoch: Option<u64>,
+    pub(crate) valid_batches: Option<u64>,
+    pub(crate) validate_every: u64,
+    pub(crate) sanity_batches: u64,
+    pub(crate) initial_epoch: u64,
+    pub(crate) min_epochs: u64,
+    pub(crate) min_updates: u64,
+    pub(crate) max_updates: Option<u64>,
+    pub(crate) background: bool,
     pub(crate) clip: Clip,
     pub(crate) non_finite: NonFinite,
+    pub(crate) average: Option<Average>,
 }
 
-/// What to do when the loss of a batch is not a finite number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+impl Settings {
+    pub(crate) fn check(&self) -> Result<(), TrainerError> {
+        self.clip.check()?;
+        self.average.map_or(Ok(()), |average| average.check())?;
+        for (field, value) in [
+            ("epochs", self.epochs),
+            ("accumulate", self.accumulate),
+            ("limit_batches", self.batches_per_epoch.unwrap_or(1)),
+            ("limit_validation", self.valid_batches.unwrap_or(1)),
+            ("validate_every", self.validate_every),
+            ("max_updates", self.max_updates.unwrap_or(1)),
+        ] {
+            if value == 0 {
+                return Err(setting(field, "0", "at least 1"));
+            }
+        }
+        if i64::try_from(self.seed).is_err() {
+            return Err(setting("seed", &self.seed.to_string(), "below 2^63"));
+        }
+        if let NonFinite::Rewind { factor, .. } = self.non_finite
+            && !(factor > 0.0 && factor <= 1.0)
+        {
+            return Err(setting("rewind.factor", &factor.to_string(), "(0, 1]"));
+        }
+        Ok(())
+    }
+}
+
+/// What to do when the loss of a batch, or the measured norm of a gradient, is
+/// not a finite number.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum NonFinite {
     /// End the fit with an error; what was saved before stays.
     #[default]
     Stop,
-    /// Leave the update out and go on; the update counts.
+    /// Leave the update out and go on; the update counts. Running statistics
+    /// go back to what they were.
     Skip,
+    /// Make the update all the same, as the peers do.
+    Allow,
+    /// Go back to the newest checkpoint whose weights are finite and multiply
+    /// the learning rate by a factor; needs a checkpoint store.
+    ///
+    /// A second time without a checkpoint in between goes one checkpoint
+    /// further back. What came after the checkpoint is given up.
+    Rewind {
+        /// Factor on the learning rate, in (0, 1].
+        factor: f64,
+        /// After so many times the fit ends with an error.
+        at_most: u64,
+    },
 }
 
 /// What a fit gives.
@@ -105,6 +164,8 @@ pub enum NonFinite {
 pub struct Fitted<M> {
     /// The model, in training mode; [`Module::valid`] gives it for inference.
     pub model: M,
+    /// The averaged model in validation mode, if weights were averaged.
+    pub averaged: Option<M>,
     /// What was measured.
     pub history: History,
     /// How the fit ended.
@@ -119,7 +180,9 @@ impl<M: Module> Trainer<M> {
     pub fn new(model: M, optimizer: impl Into<Optimizer>) -> Self {
         Self {
             model,
+            project: None,
             parts: Parts {
+                penalties: Vec::new(),
                 optimizer: optimizer.into(),
                 task: Classification::default(),
                 scheduler: constant(1e-3),
@@ -130,8 +193,17 @@ impl<M: Module> Trainer<M> {
                     seed: 0,
                     accumulate: 1,
                     batches_per_epoch: None,
+                    valid_batches: None,
+                    validate_every: 1,
+                    sanity_batches: 0,
+                    initial_epoch: 0,
+                    min_epochs: 0,
+                    min_updates: 0,
+                    max_updates: None,
+                    background: false,
                     clip: Clip::None,
                     non_finite: NonFinite::Stop,
+                    average: None,
                 },
                 store: None,
                 resume: false,
@@ -145,6 +217,7 @@ impl<M: Module, T> Trainer<M, T> {
     pub fn task<U: Task<M>>(self, task: U) -> Trainer<M, U> {
         let Parts {
             optimizer,
+            penalties,
             task: _,
             scheduler,
             monitor,
@@ -155,8 +228,10 @@ impl<M: Module, T> Trainer<M, T> {
         } = self.parts;
         Trainer {
             model: self.model,
+            project: self.project,
             parts: Parts {
                 optimizer,
+                penalties,
                 task,
                 scheduler,
                 monitor,
@@ -236,10 +311,110 @@ impl<M: Module, T> Trainer<M, T> {
         self
     }
 
+    /// Evaluates on this many validation batches instead of all: Keras'
+    /// `validation_steps`.
+    #[must_use]
+    pub fn limit_validation(mut self, batches: u64) -> Self {
+        self.parts.settings.valid_batches = Some(batches);
+        self
+    }
+
+    /// Evaluates after every so many epochs instead of each: Keras'
+    /// `validation_freq`. Epochs count from the start of the run.
+    #[must_use]
+    pub fn validate_every(mut self, epochs: u64) -> Self {
+        self.parts.settings.validate_every = epochs;
+        self
+    }
+
+    /// Tries this many validation batches before a new run, so that a fault in
+    /// them is found at once and not after an epoch; 0 unless set.
+    #[must_use]
+    pub fn sanity_batches(mut self, batches: u64) -> Self {
+        self.parts.settings.sanity_batches = batches;
+        self
+    }
+
+    /// Starts to count epochs here, for a model that was trained before. To go
+    /// on with a run of one's own, [`resume`](Self::resume) it instead.
+    #[must_use]
+    pub fn initial_epoch(mut self, epoch: u64) -> Self {
+        self.parts.settings.initial_epoch = epoch;
+        self
+    }
+
+    /// Lets no callback stop the run before so many epochs are made. A stop
+    /// that is asked for earlier is kept until then.
+    #[must_use]
+    pub fn min_epochs(mut self, epochs: u64) -> Self {
+        self.parts.settings.min_epochs = epochs;
+        self
+    }
+
+    /// Lets no callback stop the run before so many updates are made.
+    #[must_use]
+    pub fn min_updates(mut self, updates: u64) -> Self {
+        self.parts.settings.min_updates = updates;
+        self
+    }
+
+    /// Ends the run after so many updates, if the epochs don't end it before.
+    /// The epoch that is cut short is evaluated.
+    #[must_use]
+    pub fn max_updates(mut self, updates: u64) -> Self {
+        self.parts.settings.max_updates = Some(updates);
+        self
+    }
+
+    /// A smoke test: one epoch of `batches` training and validation batches.
+    /// Everything runs once, nothing is learnt.
+    #[must_use]
+    pub fn fast_dev_run(self, batches: u64) -> Self {
+        let run = self.epochs(1).limit_batches(batches);
+        run.limit_validation(batches)
+    }
+
+    /// Writes checkpoints in the background: the loop waits for the copy of
+    /// the values and not for the disk. At most one is being written; the next
+    /// one waits for it, and so does the end of the fit. An error of the disk
+    /// ends the fit at the next update.
+    #[must_use]
+    pub fn checkpoints_in_background(mut self) -> Self {
+        self.parts.settings.background = true;
+        self
+    }
+
     /// Bounds the gradient before each update.
     #[must_use]
     pub fn clip(mut self, clip: Clip) -> Self {
         self.parts.settings.clip = clip;
+        self
+    }
+
+    /// Adds a penalty on weights to the training loss; several add up. The sum
+    /// is the metric `penalty`.
+    #[must_use]
+    pub fn penalty(mut self, penalty: Penalty) -> Self {
+        self.parts.penalties.push(penalty);
+        self
+    }
+
+    /// Changes the model after every update, for example puts its weights back
+    /// into a set they must not leave (Keras' constraints).
+    ///
+    /// It must depend on the model alone: it has no state in checkpoints.
+    #[must_use]
+    pub fn project(mut self, project: impl FnMut(M) -> Result<M, TrainerError> + 'static) -> Self {
+        self.project = Some(Box::new(project));
+        self
+    }
+
+    /// Averages the weights over the updates. From the first average on, the
+    /// averaged model is the one that is evaluated and that callbacks such as
+    /// early stopping keep and restore; it is [`Fitted::averaged`].
+    #[must_use]
+    pub fn average(mut self, average: Average) -> Self {
+        self.parts.settings.average = Some(average);
         self
     }
 

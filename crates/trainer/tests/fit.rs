@@ -9,8 +9,8 @@ use burn::tensor::{Device, Tensor};
 use firecraft_schedule::{ScheduleError, Scheduler, State, StepContext};
 use firecraft_trainer::callbacks::{EarlyStopping, Lambda};
 use firecraft_trainer::{
-    Callback, Context, Control, Event, InMemory, Labelled, ModelState, NonFinite, Outcome, Sgd,
-    Trainer, TrainerError,
+    Callback, Classification, Context, Control, Event, InMemory, Labelled, ModelState, NonFinite,
+    Outcome, Penalty, Sgd, Trainer, TrainerError, evaluate, predict,
 };
 use support::{BATCH, Flat, Net, sized_batch, train, valid};
 
@@ -42,22 +42,42 @@ fn events_come_in_the_documented_order() {
         .callback(log.clone())
         .fit(train(2), valid())
         .unwrap();
+    let update = |epoch: u64, update: u64| {
+        let at = format!("{epoch}/{update}");
+        let done = format!("{epoch}/{}", update + 1);
+        let before = ["BatchStart", "ForwardEnd", "BackwardEnd", "UpdateStart"];
+        let after = ["UpdateEnd", "BatchEnd"];
+        let before = before.map(|name| format!("{name} {at}"));
+        let after = after.map(|name| format!("{name} {done}"));
+        [before.to_vec(), after.to_vec()].concat()
+    };
+    let evaluation = |at: &str| {
+        let batch = ["BatchStart", "BatchEnd"].map(|name| format!("{name} {at}"));
+        let batches = [batch.clone(), batch.clone(), batch].concat();
+        let (start, end) = ("EvaluationStart", "EvaluationEnd");
+        [
+            vec![format!("{start} {at}")],
+            batches,
+            vec![format!("{end} {at}")],
+        ]
+        .concat()
+    };
+    let line = |text: &str| vec![text.to_owned()];
     let expected = [
-        "FitStart 0/0",
-        "EpochStart 0/0",
-        "UpdateEnd 0/1",
-        "UpdateEnd 0/2",
-        "EvaluationStart 0/2",
-        "EvaluationEnd 0/2",
-        "EpochEnd 1/2",
-        "EpochStart 1/2",
-        "UpdateEnd 1/3",
-        "UpdateEnd 1/4",
-        "EvaluationStart 1/4",
-        "EvaluationEnd 1/4",
-        "EpochEnd 2/4",
-        "FitEnd 2/4",
-    ];
+        line("FitStart 0/0"),
+        line("EpochStart 0/0"),
+        update(0, 0),
+        update(0, 1),
+        evaluation("0/2"),
+        line("EpochEnd 1/2"),
+        line("EpochStart 1/2"),
+        update(1, 2),
+        update(1, 3),
+        evaluation("1/4"),
+        line("EpochEnd 2/4"),
+        line("FitEnd 2/4"),
+    ]
+    .concat();
     assert_eq!(*log.0.lock().unwrap(), expected);
 }
 
@@ -234,9 +254,12 @@ fn a_loss_that_is_not_finite_ends_the_run_or_skips_the_update() {
     );
     let fitted = Trainer::new(Net::new(1), Sgd::torch())
         .on_non_finite(NonFinite::Skip)
-        .fit_unvalidated(source())
+        .fit(source(), valid())
         .unwrap();
     assert_eq!(fitted.progress.update, 3);
+    let row = &fitted.history.last().unwrap().metrics;
+    let spoilt = row.get("val_loss").is_none_or(|loss| !loss.is_finite());
+    assert!(!spoilt, "the statistics are those of the other batches");
     let state = ModelState::of(&fitted.model);
     let weights = state
         .get("first.weight")
@@ -262,6 +285,18 @@ fn settings_out_of_range_are_refused_before_the_first_step() {
     let trainer = || Trainer::new(Net::new(1), Sgd::torch());
     for (name, result) in [
         ("epochs", trainer().epochs(0).fit(train(2), valid())),
+        (
+            "max_updates",
+            trainer().max_updates(0).fit(train(2), valid()),
+        ),
+        (
+            "validate_every",
+            trainer().validate_every(0).fit(train(2), valid()),
+        ),
+        (
+            "penalty",
+            trainer().penalty(Penalty::l2(-1.0)).fit(train(2), valid()),
+        ),
         ("accumulate", trainer().accumulate(0).fit(train(2), valid())),
         (
             "limit_batches",
@@ -282,5 +317,156 @@ fn settings_out_of_range_are_refused_before_the_first_step() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(name), "{name}: {error}");
         assert!(!error.contains('\n'));
+    }
+}
+
+#[test]
+fn evaluation_outside_a_fit_agrees_with_the_one_inside() {
+    let _alone = support::alone();
+    let fitted = Trainer::new(Net::new(1), Sgd::torch())
+        .learning_rate(0.1)
+        .epochs(2)
+        .fit(train(3), valid())
+        .unwrap();
+    let task = Classification::default();
+    let metrics = evaluate(&fitted.model, &task, &mut valid()).unwrap();
+    let row = &fitted.history.last().unwrap().metrics;
+    assert_eq!(metrics.get("loss"), row.get("val_loss"));
+    assert_eq!(metrics.get("accuracy"), row.get("val_accuracy"));
+    let logits = predict(&fitted.model, &mut valid()).unwrap();
+    assert_eq!(logits.dims(), [3 * BATCH, support::CLASSES]);
+    let error = predict(&fitted.model, &mut train(0)).unwrap_err();
+    assert!(error.to_string().contains("no batch"), "{error}");
+}
+
+fn stopper() -> Lambda<impl FnMut(&Event<'_>, &Context<'_>) -> Control + Send> {
+    Lambda::new("stopper", |event, _| match event {
+        Event::UpdateEnd(_) => Control::Stop {
+            reason: "enough".into(),
+        },
+        _ => Control::Continue,
+    })
+}
+
+#[test]
+fn a_run_is_as_long_as_its_limits_say() {
+    let _alone = support::alone();
+    let trainer = || Trainer::new(Net::new(1), Sgd::torch()).epochs(5);
+    let fitted = trainer().max_updates(7).fit(train(3), valid()).unwrap();
+    assert_eq!(fitted.progress.update, 7);
+    assert_eq!(fitted.outcome, Outcome::Completed);
+    let rows = fitted.history.rows();
+    assert_eq!(rows.len(), 3, "the epoch that is cut short counts");
+    assert!(rows[2].metrics.get("val_loss").is_some());
+
+    let stopped = trainer()
+        .callback(stopper())
+        .fit(train(3), valid())
+        .unwrap();
+    assert_eq!(stopped.progress.update, 1);
+    let least = trainer().min_epochs(2).callback(stopper());
+    let least = least.fit(train(3), valid()).unwrap();
+    assert_eq!(least.progress.update, 6);
+    assert!(matches!(least.outcome, Outcome::Stopped { .. }));
+    let least = trainer().min_updates(4).callback(stopper());
+    assert_eq!(least.fit(train(3), valid()).unwrap().progress.update, 4);
+
+    let smoke = trainer().fast_dev_run(2).fit(train(9), valid()).unwrap();
+    assert_eq!(smoke.progress.update, 2);
+}
+
+#[test]
+fn epochs_between_evaluations_have_no_validation_metrics() {
+    let _alone = support::alone();
+    let fitted = Trainer::new(Net::new(1), Sgd::torch())
+        .epochs(4)
+        .validate_every(2)
+        .limit_validation(1)
+        .fit(train(2), valid())
+        .unwrap();
+    let rows = fitted.history.rows();
+    let evaluated: Vec<bool> = rows
+        .iter()
+        .map(|row| row.metrics.get("val_loss").is_some())
+        .collect();
+    assert_eq!(evaluated, [false, true, false, true]);
+}
+
+#[test]
+fn what_is_left_out_changes_no_weight() {
+    let _alone = support::alone();
+    let weight = |fitted: &firecraft_trainer::Fitted<Flat>| {
+        let state = ModelState::of(&fitted.model);
+        state.get("layer.weight").unwrap().clone()
+    };
+    let fit = |control: fn(&Event<'_>) -> Control| {
+        Trainer::new(Flat::new(3), Sgd::torch())
+            .learning_rate(0.1)
+            .callback(Lambda::new("skip", move |event, _| control(event)))
+            .fit_unvalidated(train(2))
+            .unwrap()
+    };
+    let before = ModelState::of(&Flat::new(3))
+        .get("layer.weight")
+        .unwrap()
+        .clone();
+    let batch = fit(|event| match event {
+        Event::ForwardEnd { .. } => Control::SkipBatch,
+        _ => Control::Continue,
+    });
+    let update = fit(|event| match event {
+        Event::UpdateStart => Control::SkipUpdate,
+        _ => Control::Continue,
+    });
+    assert_eq!(weight(&batch).as_bytes(), before.as_bytes());
+    assert_eq!(weight(&update).as_bytes(), before.as_bytes());
+    assert_eq!((batch.progress.update, batch.progress.samples), (2, 0));
+    assert_ne!(
+        weight(&fit(|_| Control::Continue)).as_bytes(),
+        before.as_bytes()
+    );
+}
+
+#[test]
+fn a_penalty_shrinks_weights_and_a_projection_bounds_them() {
+    let _alone = support::alone();
+    let size = |fitted: &firecraft_trainer::Fitted<Flat>| {
+        let weight = fitted.model.valid_weight();
+        weight.iter().map(|w| w.abs()).fold(0.0, f32::max)
+    };
+    let trainer = || {
+        Trainer::new(Flat::new(3), Sgd::torch())
+            .learning_rate(0.1)
+            .epochs(20)
+    };
+    let plain = trainer().fit_unvalidated(train(2)).unwrap();
+    let penalty = trainer().penalty(Penalty::l2(0.1));
+    let penalised = penalty.fit_unvalidated(train(2)).unwrap();
+    assert!(size(&penalised) < size(&plain));
+    let metrics = &penalised.history.last().unwrap().metrics;
+    assert!(metrics.get("penalty").unwrap() > 0.0);
+    let projected = trainer().project(|model: Flat| Ok(model.clamped(0.05)));
+    let projected = projected.fit_unvalidated(train(2)).unwrap();
+    assert!(size(&projected) <= 0.05);
+}
+
+#[test]
+fn a_label_out_of_range_is_an_error_that_names_it() {
+    let _alone = support::alone();
+    fn wild(_: u64, _: u64, device: &Device) -> Labelled<Tensor<2>> {
+        let mut batch = support::batch(0, 0, device);
+        let labels = [0i64, 1, 2, 0, 1, 2, 7, 0];
+        batch.targets =
+            firecraft_trainer::Targets::Classes(Tensor::from_data(labels.as_slice(), device));
+        batch
+    }
+    let source = || InMemory::new(1, 8, wild as support::Make);
+    let trainer = || Trainer::new(Net::new(1), Sgd::torch());
+    let training = trainer().fit_unvalidated(source()).unwrap_err();
+    let validation = trainer().fit(train(1), source()).unwrap_err();
+    for (split, error) in [("training", training), ("validation", validation)] {
+        let error = error.to_string();
+        assert!(error.contains("a label is 7"), "{error}");
+        assert!(error.contains(split), "{error}");
     }
 }

@@ -14,8 +14,8 @@ use firecraft_trainer::callbacks::{
 };
 use firecraft_trainer::checkpoint::CheckpointStore;
 use firecraft_trainer::{
-    AdamW, Classification, Clip, Control, CrossEntropy, Event, Fitted, ModelState, Outcome,
-    Trainer, TrainerError,
+    AdamW, Average, Classification, Clip, Control, CrossEntropy, Event, Fitted, ModelState,
+    Outcome, Trainer, TrainerError,
 };
 use support::{Flat, Net, train, valid};
 
@@ -124,6 +124,34 @@ fn a_run_cut_at_every_update_in_turn_still_equals_the_straight_run() {
         checkpoints.names().unwrap().len() <= 3,
         "disk use is bounded"
     );
+}
+
+#[test]
+fn averaged_weights_survive_a_cut_at_any_update() {
+    let _alone = support::alone();
+    let averaging = |folder: &Path, model| {
+        let average = Average::ema(0.9).with_warmup(1.0, 0.7).start(4);
+        trainer(folder, model).average(average)
+    };
+    let digest = |fitted: &Fitted<Net>| {
+        let averaged = fitted.averaged.as_ref().unwrap();
+        ModelState::of(averaged).digest()
+    };
+    let straight = tempfile::tempdir().unwrap();
+    let expected = finish(averaging(straight.path(), Net::new(1)));
+    assert_ne!(digest(&expected), ModelState::of(&expected.model).digest());
+    for cut in [2, 4, 5, 6, 9, 11] {
+        let folder = tempfile::tempdir().unwrap();
+        finish(averaging(folder.path(), Net::new(1)).callback(cut_after(cut)));
+        let resumed = finish(averaging(folder.path(), Net::new(2)).resume());
+        assert_eq!(digest(&resumed), digest(&expected), "cut at {cut}");
+        assert_eq!(csv(folder.path()), csv(straight.path()), "cut at {cut}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    finish(averaging(folder.path(), Net::new(1)).callback(cut_after(6)));
+    let other = trainer(folder.path(), Net::new(1)).resume();
+    let error = other.fit(train(BATCHES), valid()).unwrap_err().to_string();
+    assert!(error.contains("`average`"), "{error}");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //!
 //! One file per kind; this one finds the file by peer and name.
 
+mod averaging;
 mod clip;
 mod loss;
 mod mix;
+mod regularise;
 
 use super::Outcome;
 use crate::golden::{Case, File};
@@ -19,10 +21,15 @@ fn check(case: &Case) -> Result<(), Outcome> {
     match (case.peer(), case.name()) {
         ("torch", "cross_entropy") => loss::torch(case),
         ("torch", "cross_entropy(prob targets)") => loss::torch_soft(case),
-        ("timm", "LabelSmoothingCrossEntropy") => loss::timm(case),
-        ("timm", "SoftTargetCrossEntropy") => loss::timm_soft(case),
-        ("keras", "CategoricalCrossentropy") => loss::keras(case),
-        ("keras", "SparseCategoricalCrossentropy") => loss::keras_sparse(case),
+        ("timm", _) if case.has("glogits") => loss::timm(case),
+        ("keras", _) if case.has("y_true") => loss::keras(case),
+        ("optax", "smooth_labels") => loss::optax_smooth(case),
+        ("torch", "AveragedModel(get_ema_multi_avg_fn)") => averaging::torch_ema(case),
+        ("torch", "AveragedModel (equal)") => averaging::torch_swa(case),
+        ("timm", "ModelEmaV3") => averaging::timm(case),
+        ("keras", "SGD(use_ema)") => averaging::keras(case),
+        ("optax", "ema") => averaging::optax(case),
+        ("keras", _) if case.has("w") && case.has("loss") => regularise::penalty(case),
         ("torch", "clip_grad_norm_") => clip::torch_norm(case),
         ("torch", "clip_grad_value_") => clip::torch_value(case),
         ("timm", "adaptive_clip_grad") => clip::timm_adaptive(case),

@@ -32,7 +32,7 @@ fn check(case: &Case) -> Result<(), Outcome> {
 
 /// Builds the scheduler that `spec` describes. An unknown name is unsupported;
 /// wrong arguments are a failure.
-fn build(spec: &Spec) -> Result<BoxScheduler, Outcome> {
+pub(super) fn build(spec: &Spec) -> Result<BoxScheduler, Outcome> {
     let mut registries = Registries::new();
     register(&mut registries).map_err(super::failed)?;
     let registry = registries.get::<Schedulers>().map_err(super::failed)?;

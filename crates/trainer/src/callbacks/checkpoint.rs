@@ -1,5 +1,7 @@
 //! When to save checkpoints, and which to keep.
 
+use std::time::{Duration, Instant};
+
 use firecraft_schedule::Mode;
 use serde::{Deserialize, Serialize};
 
@@ -41,11 +43,15 @@ const BEST: &str = "best.json";
 pub struct Checkpoint {
     store: CheckpointStore,
     every_updates: Option<u64>,
-    every_epochs: u64,
+    every_epochs: Option<u64>,
+    every: Option<Duration>,
+    newest: Option<Instant>,
+    on_error: bool,
     keep_last: usize,
     keep_best: usize,
     monitor: String,
     mode: Mode,
+    threshold: Option<f64>,
     best: Vec<BestCheckpoint>,
 }
 
@@ -69,11 +75,15 @@ impl Checkpoint {
         Self {
             store,
             every_updates: None,
-            every_epochs: 1,
+            every_epochs: Some(1),
+            every: None,
+            newest: None,
+            on_error: false,
             keep_last: 2,
             keep_best: 1,
             monitor: "val_loss".into(),
             mode: Mode::Min,
+            threshold: None,
             best: Vec::new(),
         }
     }
@@ -88,7 +98,32 @@ impl Checkpoint {
     /// Saves after every `epochs` epochs instead of after each.
     #[must_use]
     pub fn every_epochs(mut self, epochs: u64) -> Self {
-        self.every_epochs = epochs.max(1);
+        self.every_epochs = Some(epochs.max(1));
+        self
+    }
+
+    /// Also saves when this much time has gone by since the last checkpoint.
+    #[must_use]
+    pub const fn every(mut self, time: Duration) -> Self {
+        self.every = Some(time);
+        self
+    }
+
+    /// Saves after an epoch only when it is among the best: Keras'
+    /// `save_best_only` with one best checkpoint.
+    #[must_use]
+    pub const fn only_improvements(mut self) -> Self {
+        self.every_epochs = None;
+        self
+    }
+
+    /// Also saves when the fit fails between two updates: a full disk of a
+    /// logger, data that can't be read, an error of a callback. An update that
+    /// failed half-way is not saved; the checkpoint before it is the one to
+    /// resume from.
+    #[must_use]
+    pub const fn on_error(mut self) -> Self {
+        self.on_error = true;
         self
     }
 
@@ -106,6 +141,21 @@ impl Checkpoint {
         self.monitor = monitor.into();
         self.mode = Mode::of_metric(&self.monitor);
         self.keep_best = count;
+        self
+    }
+
+    /// Says whether the metric should fall or rise, if its name doesn't.
+    #[must_use]
+    pub const fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Only values better than this one count as best: Keras'
+    /// `initial_value_threshold`.
+    #[must_use]
+    pub const fn threshold(mut self, value: f64) -> Self {
+        self.threshold = Some(value);
         self
     }
 
@@ -134,7 +184,8 @@ impl Checkpoint {
     fn rank(&mut self, value: f64, name: String) -> bool {
         let worse = |old: &BestCheckpoint| better(self.mode, value, old.value);
         let at = self.best.iter().position(worse).unwrap_or(self.best.len());
-        if !value.is_finite() || at >= self.keep_best {
+        let enough = |least| better(self.mode, value, least);
+        if !value.is_finite() || at >= self.keep_best || !self.threshold.is_none_or(enough) {
             return false;
         }
         self.best.insert(at, BestCheckpoint { name, value });
@@ -161,16 +212,26 @@ impl Callback for Checkpoint {
 
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
         match event {
-            Event::FitStart { resumed: true } if !self.best.is_empty() => self.write_best()?,
+            Event::FitStart { resumed } => {
+                self.newest = Some(Instant::now());
+                if *resumed && !self.best.is_empty() {
+                    self.write_best()?;
+                }
+            }
+            Event::Rewound if !self.best.is_empty() => self.write_best()?,
+            Event::Failed { .. } if self.on_error => return Ok(Control::Checkpoint),
             Event::UpdateEnd(_) => {
                 let due = |every: u64| context.progress.update.is_multiple_of(every);
-                if self.every_updates.is_some_and(due) {
+                let late = |every| self.newest.is_none_or(|newest| newest.elapsed() >= every);
+                if self.every_updates.is_some_and(due) || self.every.is_some_and(late) {
                     return Ok(Control::Checkpoint);
                 }
             }
             Event::EpochEnd { row } => {
-                let mut due = context.progress.epoch.is_multiple_of(self.every_epochs)
-                    || context.progress.epoch == context.plan.epochs;
+                let epoch = context.progress.epoch;
+                let mut due = self.every_epochs.is_some_and(|every| {
+                    epoch.is_multiple_of(every) || epoch == context.plan.epochs
+                });
                 if self.keep_best > 0 && row.metrics.get(&self.monitor).is_some() {
                     let value = monitored(&row.metrics, &self.monitor)?;
                     due |= self.rank(value, checkpoint_name(context.progress));
@@ -180,6 +241,7 @@ impl Callback for Checkpoint {
                 }
             }
             Event::CheckpointSaved { .. } => {
+                self.newest = Some(Instant::now());
                 if !self.best.is_empty() {
                     self.write_best()?;
                 }
@@ -245,6 +307,17 @@ mod tests {
                 false, false, false, true, false, false, false, true, false, true
             ]
         );
+    }
+
+    #[test]
+    fn improvements_alone_are_saved_and_a_threshold_bars_the_rest() {
+        let (_folder, checkpoint) = checkpoint();
+        let mut checkpoint = checkpoint
+            .keep_best(1, "val_loss")
+            .threshold(0.9)
+            .only_improvements();
+        let controls = epochs(&mut checkpoint, "val_loss", 0, &[1.0, 0.8, 0.8, 0.85, 0.7]);
+        assert_eq!(saved(&controls), [false, true, false, false, true]);
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Callback for CsvLogger {
 
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
         // A resumed run starts from an earlier moment than the file may show.
-        if matches!(event, Event::FitStart { .. } | Event::EpochEnd { .. }) {
+        if matches!(
+            event,
+            Event::FitStart { .. } | Event::Rewound | Event::EpochEnd { .. }
+        ) {
             let text = context.history.to_csv();
             replace_file(&OsDisk, &self.path, text.as_bytes()).map_err(TrainerError::io(
                 "write",

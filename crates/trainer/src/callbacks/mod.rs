@@ -4,31 +4,55 @@
 //! |---|---|
 //! | a bar on a terminal, a line per epoch elsewhere | [`ProgressBar`] |
 //! | `history.csv` | [`CsvLogger`] |
+//! | epochs and updates as lines of JSON, the learning rate among them | [`JsonlLogger`] |
+//! | curves and histograms in TensorBoard | [`TensorBoard`] |
 //! | `timing.csv` | [`TimingLogger`] |
+//! | where the time goes | [`Profiler`] |
 //! | stop when nothing improves, keep the best weights | [`EarlyStopping`] |
 //! | lower the learning rate when nothing improves | [`ReduceLrOnPlateau`] |
 //! | checkpoints: last, best, every n updates | [`Checkpoint`] |
+//! | the weights alone, newest or best | [`SaveWeights`] |
+//! | skip, stop or go back at a loss that leaps up | [`LossGuard`] |
+//! | train the head first, deeper layers later | [`GradualUnfreezing`] |
+//! | running statistics that stand still | [`FreezeStatistics`] |
 //! | stop on Ctrl-C without losing anything | [`Interrupt`] |
 //! | stop after a time | [`TimeLimit`] |
+//! | stop in good order when the loss is no number | [`TerminateOnNan`] |
 //! | a few lines of one's own | [`Lambda`] |
 
 mod checkpoint;
 mod csv_logger;
 mod early_stopping;
+mod freeze_statistics;
+mod gradual_unfreezing;
 mod interrupt;
+mod jsonl_logger;
 mod lambda;
+mod loss_guard;
 mod plateau;
+mod profiler;
 mod progress_bar;
+mod save_weights;
+mod tensorboard;
+mod terminate_on_nan;
 mod time_limit;
 mod timing;
 
 pub use checkpoint::{BestCheckpoint, Checkpoint};
 pub use csv_logger::CsvLogger;
 pub use early_stopping::EarlyStopping;
+pub use freeze_statistics::FreezeStatistics;
+pub use gradual_unfreezing::GradualUnfreezing;
 pub use interrupt::Interrupt;
+pub use jsonl_logger::JsonlLogger;
 pub use lambda::Lambda;
+pub use loss_guard::{LossGuard, Remedy};
 pub use plateau::ReduceLrOnPlateau;
+pub use profiler::{Profile, Profiler, Times};
 pub use progress_bar::ProgressBar;
+pub use save_weights::SaveWeights;
+pub use tensorboard::TensorBoard;
+pub use terminate_on_nan::TerminateOnNan;
 pub use time_limit::TimeLimit;
 pub use timing::TimingLogger;
 

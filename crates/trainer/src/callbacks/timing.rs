@@ -69,7 +69,7 @@ impl Callback for TimingLogger {
 
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
         match event {
-            Event::FitStart { .. } => {
+            Event::FitStart { .. } | Event::Rewound => {
                 self.keep_earlier_rows(context.progress.epoch);
                 self.start = Some(Instant::now());
                 self.samples = context.progress.samples;

@@ -15,6 +15,7 @@ pub type Payloads = BTreeMap<String, Vec<u8>>;
 const MANIFEST: &str = "manifest.json";
 const TEMPORARY: &str = ".writing-";
 const REPLACED: &str = ".replaced-";
+const REMOVED: &str = ".removed-";
 
 const FREE_SPACE: &str = "free some space, then resume the run";
 const CHECK_FOLDER: &str = "check that the folder exists and can be read";
@@ -95,9 +96,27 @@ impl CheckpointStore {
             }
         }
         let store = Self { folder, disk };
-        for name in store.all_folders()? {
-            if name.starts_with(TEMPORARY) || name.starts_with(REPLACED) {
-                let path = store.folder.join(&name);
+        let names = store.all_folders()?;
+        for name in &names {
+            // A kill between the two renames of a replacement: take it back.
+            if let Some(old) = name.strip_prefix(REPLACED)
+                && !names.iter().any(|name| name == old)
+            {
+                let path = store.folder.join(old);
+                let replaced = store.folder.join(name);
+                store
+                    .disk
+                    .rename(&replaced, &path)
+                    .map_err(TrainerError::io(
+                        "take back a checkpoint",
+                        &path,
+                        CHECK_FOLDER,
+                    ))?;
+            } else if [TEMPORARY, REPLACED, REMOVED]
+                .iter()
+                .any(|p| name.starts_with(p))
+            {
+                let path = store.folder.join(name);
                 store.disk.remove_folder(&path).map_err(TrainerError::io(
                     "remove a leftover",
                     &path,
@@ -178,6 +197,20 @@ impl CheckpointStore {
         manifest.push(b'\n');
         self.disk.write_file(&folder.join(MANIFEST), &manifest)?;
         self.disk.sync_folder(folder)
+    }
+
+    /// Removes the checkpoints that are newer than `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Io`] when one can't be removed.
+    pub fn remove_after(&self, name: &str) -> Result<(), TrainerError> {
+        for newer in self.names()? {
+            if newer.as_str() > name {
+                self.discard(&newer)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads and verifies one checkpoint.
@@ -265,20 +298,25 @@ impl CheckpointStore {
             return Ok(Some(format!("no old checkpoint was removed: {error}")));
         }
         for name in doomed {
-            // Under a temporary name a half-removed folder is no checkpoint.
-            let path = self.folder.join(name);
-            let removed = self.folder.join(format!("{REPLACED}{name}"));
-            let remove = || -> io::Result<()> {
-                self.disk.rename(&path, &removed)?;
-                self.disk.remove_folder(&removed)
-            };
-            remove().map_err(TrainerError::io(
-                "remove an old checkpoint",
-                &path,
-                CHECK_FOLDER,
-            ))?;
+            self.discard(name)?;
         }
         Ok(None)
+    }
+
+    /// Removes a checkpoint; under a temporary name a half-removed folder is
+    /// none.
+    fn discard(&self, name: &str) -> Result<(), TrainerError> {
+        let path = self.folder.join(name);
+        let removed = self.folder.join(format!("{REMOVED}{name}"));
+        let remove = || -> io::Result<()> {
+            self.disk.rename(&path, &removed)?;
+            self.disk.remove_folder(&removed)
+        };
+        remove().map_err(TrainerError::io(
+            "remove an old checkpoint",
+            &path,
+            CHECK_FOLDER,
+        ))
     }
 
     fn all_folders(&self) -> Result<Vec<String>, TrainerError> {
@@ -389,6 +427,26 @@ mod tests {
         store.save("update-1", &payloads("one")).unwrap();
         assert_eq!(store.load("update-1").unwrap(), payloads("one"));
         assert_eq!(store.all_folders().unwrap(), ["update-1"]);
+    }
+
+    #[test]
+    fn a_kill_between_the_renames_of_a_replacement_loses_nothing() {
+        let (_folder, store) = store();
+        store.save("update-1", &payloads("one")).unwrap();
+        let at = |name: &str| store.folder().join(name);
+        fs::rename(at("update-1"), at(".replaced-update-1")).unwrap();
+        let store = CheckpointStore::open(store.folder()).unwrap();
+        assert_eq!(store.latest().unwrap().unwrap().payloads, payloads("one"));
+    }
+
+    #[test]
+    fn what_is_newer_than_a_checkpoint_can_be_given_up() {
+        let (_folder, store) = store();
+        for i in 1..=4 {
+            store.save(&format!("update-{i}"), &payloads("x")).unwrap();
+        }
+        store.remove_after("update-2").unwrap();
+        assert_eq!(store.all_folders().unwrap(), ["update-1", "update-2"]);
     }
 
     #[test]

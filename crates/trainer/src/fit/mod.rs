@@ -1,32 +1,60 @@
 //! The loop.
 
+mod requests;
+mod rewind;
 mod saved;
+mod statistics;
 pub(crate) use saved::checkpoint_name;
 mod step;
+mod switch;
 
 use burn::module::Module;
 use burn::tensor::Device;
 use firecraft_schedule::Horizon;
+use firecraft_spec::Value;
 
+use self::requests::{Requests, Skip};
+use self::saved::Saving;
+use crate::average::Averaged;
 use crate::error::TrainerError;
-use crate::event::{Context, Control, Event, LazySnapshot, Outcome, Plan, Progress};
+use crate::evaluate::values;
+use crate::event::{Context, Control, Event, LazySnapshot, Outcome, Phase, Plan, Progress};
 use crate::metrics::{EpochRow, History, Means, Metrics};
 use crate::model_state::ModelState;
 use crate::source::BatchSource;
-use crate::task::{StepOutput, Task};
-use crate::trainer::{Fitted, Parts, Trainer};
+use crate::task::Task;
+use crate::trainer::{Fitted, Parts, Project, Trainer};
 
 /// A trainer with its data, running.
 pub(crate) struct Fit<M, T, S, V> {
     parts: Parts<T>,
+    project: Option<Project<M>>,
     /// Only `None` while a step has the model.
     model: Option<M>,
+    /// From the first average on.
+    averaged: Option<Averaged<M>>,
     train: S,
     valid: Option<V>,
     device: Device,
     plan: Plan,
     batches_per_epoch: u64,
     run: Run,
+    /// Position of the data before the running update.
+    boundary: Option<Value>,
+    /// Whether the running update has touched the running statistics.
+    dirty: bool,
+    /// Whether the source had no more batches in this epoch.
+    exhausted: bool,
+    /// A checkpoint that is being written in the background.
+    saving: Option<Saving>,
+}
+
+/// A batch within its update.
+struct Part {
+    index: u64,
+    micro_batch: u64,
+    /// Whether gradients are weighted by samples, because several are added.
+    weighted: bool,
 }
 
 /// Everything that changes in a run, apart from model, optimiser, scheduler,
@@ -40,11 +68,21 @@ struct Run {
     learning_rate_scale: f64,
     /// Metric that the scheduler hasn't seen yet.
     pending_metric: Option<f64>,
+    /// Times that the run went back to a checkpoint.
+    rewinds: u64,
+    /// The checkpoint it went back to last.
+    rewound_to: Option<String>,
+    /// Why the run is to stop once it is long enough.
+    pending_stop: Option<String>,
 }
 
 /// How to go on after an event.
 enum Flow {
     On,
+    /// The run went back to a checkpoint: start over from its progress.
+    Again,
+    SkipTraining,
+    SkipEpoch,
     End(Outcome),
 }
 
@@ -60,22 +98,17 @@ where
         train: S,
         valid: Option<V>,
     ) -> Result<Self, TrainerError> {
-        let Trainer { model, parts } = trainer;
+        let Trainer {
+            model,
+            project,
+            parts,
+        } = trainer;
         let settings = &parts.settings;
         parts.task.check()?;
-        settings.clip.check()?;
+        settings.check()?;
         parts.callbacks.check_keys()?;
-        for (field, value) in [
-            ("epochs", settings.epochs),
-            ("accumulate", settings.accumulate),
-            ("limit_batches", settings.batches_per_epoch.unwrap_or(1)),
-        ] {
-            if value == 0 {
-                return Err(setting(field, "0", "at least 1"));
-            }
-        }
-        if i64::try_from(settings.seed).is_err() {
-            return Err(setting("seed", &settings.seed.to_string(), "below 2^63"));
+        for penalty in &parts.penalties {
+            penalty.check()?;
         }
         let width = parts.scheduler.width();
         if width != 1 {
@@ -106,10 +139,15 @@ where
             });
         }
         let updates_per_epoch = batches_per_epoch.div_ceil(settings.accumulate);
+        let epochs = settings.epochs.saturating_sub(settings.initial_epoch);
+        let mut total_updates = epochs * updates_per_epoch;
+        if let Some(limit) = settings.max_updates {
+            total_updates = total_updates.min(limit);
+        }
         let plan = Plan {
             epochs: settings.epochs,
             updates_per_epoch,
-            total_updates: settings.epochs * updates_per_epoch,
+            total_updates,
             samples_per_epoch: train.samples_per_epoch(),
         };
         parts.scheduler.check(&Horizon {
@@ -122,18 +160,29 @@ where
         let device = model.devices().into_iter().find(Device::is_autodiff);
         let device = device.or_else(|| model.devices().into_iter().next());
         let device = device.unwrap_or_default().autodiff();
+        let progress = Progress {
+            epoch: settings.initial_epoch,
+            ..Progress::default()
+        };
         Ok(Self {
             parts,
+            project,
             model: Some(model),
+            averaged: None,
             train,
             valid,
             device,
             plan,
             batches_per_epoch,
             run: Run {
+                progress,
                 learning_rate_scale: 1.0,
                 ..Run::default()
             },
+            boundary: None,
+            dirty: false,
+            exhausted: false,
+            saving: None,
         })
     }
 
@@ -141,16 +190,29 @@ where
         match self.run_inner() {
             Ok(outcome) => Ok(Fitted {
                 model: self.take_model()?,
+                averaged: self.averaged.take().map(Averaged::into_model),
                 history: self.run.history,
                 outcome,
                 progress: self.run.progress,
             }),
             Err(error) => {
                 // The first error is the one that matters.
-                let _ = self.emit(&Event::Failed { error: &error });
+                let _ = self.failed(&error);
                 Err(error)
             }
         }
+    }
+
+    /// Tells the callbacks of an error, and saves a checkpoint if one of them
+    /// asks for it and the run stands between two updates.
+    fn failed(&mut self, error: &TrainerError) -> Result<(), TrainerError> {
+        let asked = self.tell(&Event::Failed { error })?;
+        self.wait_for_checkpoint()?;
+        if asked.save && !self.dirty && self.model.is_some() {
+            self.save()?;
+            self.wait_for_checkpoint()?;
+        }
+        Ok(())
     }
 
     fn run_inner(&mut self) -> Result<Outcome, TrainerError> {
@@ -163,55 +225,92 @@ where
         for message in notices {
             flow = first(flow, self.emit(&Event::Notice { message: &message })?);
         }
+        if !resumed && !matches!(flow, Flow::End(_)) {
+            flow = first(flow, self.sanity()?);
+        }
         let outcome = loop {
             if let Flow::End(outcome) = flow {
                 break outcome;
             }
-            if self.run.progress.epoch >= self.plan.epochs {
+            if self.is_over() {
                 break Outcome::Completed;
             }
             flow = self.epoch()?;
         };
+        self.wait_for_checkpoint()?;
         // Callbacks may put the best weights back at the very end.
         let _ = self.emit(&Event::FitEnd { outcome: &outcome })?;
+        self.wait_for_checkpoint()?;
         Ok(outcome)
+    }
+
+    fn is_over(&self) -> bool {
+        let progress = &self.run.progress;
+        // A checkpoint may lie between the last update and its evaluation.
+        progress.epoch >= self.plan.epochs || (progress.batch == 0 && self.has_all_updates())
+    }
+
+    fn has_all_updates(&self) -> bool {
+        let limit = self.parts.settings.max_updates;
+        limit.is_some_and(|limit| self.run.progress.update >= limit)
+    }
+
+    /// Tries a few validation batches, so that a fault in them is found now.
+    fn sanity(&mut self) -> Result<Flow, TrainerError> {
+        let batches = self.parts.settings.sanity_batches;
+        if batches == 0 || self.valid.is_none() {
+            return Ok(Flow::On);
+        }
+        let mut flow = self.emit(&Event::SanityStart)?;
+        flow = first(flow, self.evaluate(Some(batches))?.1);
+        Ok(first(flow, self.emit(&Event::SanityEnd)?))
     }
 
     /// One epoch, or what is left of it after a restart.
     fn epoch(&mut self) -> Result<Flow, TrainerError> {
+        self.exhausted = false;
         if self.run.progress.batch == 0 {
             self.train.start_epoch(self.run.progress.epoch)?;
-            if let Flow::End(outcome) = self.emit(&Event::EpochStart)? {
-                return Ok(Flow::End(outcome));
+            match self.emit(&Event::EpochStart)? {
+                Flow::On => {}
+                Flow::SkipTraining => self.run.progress.batch = self.batches_per_epoch,
+                Flow::SkipEpoch => return self.end_epoch(false),
+                other => return Ok(other),
             }
         }
-        while self.run.progress.batch < self.batches_per_epoch {
-            let Some(update) = self.update()? else {
-                break;
-            };
-            if let Flow::End(outcome) = self.emit(&Event::UpdateEnd(&update))? {
-                return Ok(Flow::End(outcome));
+        while self.run.progress.batch < self.batches_per_epoch
+            && !self.exhausted
+            && !self.has_all_updates()
+        {
+            match self.update()? {
+                Flow::On => {}
+                Flow::SkipTraining => break,
+                Flow::SkipEpoch => return self.end_epoch(false),
+                Flow::Again => return Ok(Flow::On),
+                Flow::End(outcome) => return Ok(Flow::End(outcome)),
             }
         }
+        let every = self.parts.settings.validate_every;
+        let due = (self.run.progress.epoch + 1).is_multiple_of(every);
+        self.end_epoch(due && self.valid.is_some())
+    }
+
+    fn end_epoch(&mut self, evaluate: bool) -> Result<Flow, TrainerError> {
         let mut metrics = self.run.means.metrics("");
-        if metrics.get("loss").is_none() {
+        if metrics.get("loss").is_none() && self.exhausted {
             return Err(TrainerError::Data {
                 split: "training",
                 problem: "an epoch gave no sample; check the skipped samples".into(),
             });
         }
         let mut flow = Flow::On;
-        if self.valid.is_some() {
-            flow = first(flow, self.emit(&Event::EvaluationStart)?);
-            let measured = self.evaluate()?;
+        if evaluate {
+            let (measured, end) = self.evaluate(self.parts.settings.valid_batches)?;
+            flow = first(flow, end);
             self.run.pending_metric = Some(monitored(&self.parts.monitor, &measured, &metrics)?);
             for (name, value) in measured.iter() {
                 metrics.set(name, value);
             }
-            flow = first(
-                flow,
-                self.emit(&Event::EvaluationEnd { metrics: &measured })?,
-            );
         }
         let row = EpochRow {
             epoch: self.run.progress.epoch,
@@ -223,77 +322,174 @@ where
         self.run.means.clear();
         self.run.progress.epoch += 1;
         self.run.progress.batch = 0;
-        Ok(first(flow, self.emit(&Event::EpochEnd { row: &row })?))
+        let end = first(flow, self.emit(&Event::EpochEnd { row: &row })?);
+        // What is left out of an epoch is no matter once it is over.
+        Ok(match end {
+            Flow::End(outcome) => Flow::End(outcome),
+            _ => self.stop_if_long_enough(),
+        })
     }
 
-    fn evaluate(&mut self) -> Result<Metrics, TrainerError> {
-        let model = self.model()?.valid();
-        let device = self.device.clone().without_autodiff();
-        let mut means = Means::default();
-        let Some(valid) = &mut self.valid else {
-            return Ok(Metrics::default());
+    /// Validation metrics with their `val_` names, from all batches or fewer.
+    fn evaluate(&mut self, batches: Option<u64>) -> Result<(Metrics, Flow), TrainerError> {
+        let Some(mut valid) = self.valid.take() else {
+            return Ok((Metrics::default(), Flow::On));
         };
+        let measured = self.evaluate_on(&mut valid, batches);
+        self.valid = Some(valid);
+        measured
+    }
+
+    fn evaluate_on(
+        &mut self,
+        valid: &mut V,
+        batches: Option<u64>,
+    ) -> Result<(Metrics, Flow), TrainerError> {
+        let mut flow = self.emit(&Event::EvaluationStart)?;
+        let device = self.device.clone().without_autodiff();
+        let model = match &self.averaged {
+            Some(averaged) => averaged.model().clone(),
+            None => self.model()?.valid(),
+        };
+        let mut means = Means::default();
         valid.start_epoch(0)?;
-        while let Some(batch) = valid.next_batch(&device)? {
-            add_output(&mut means, &self.parts.task.eval_step(&model, batch));
+        let limit = batches.unwrap_or(u64::MAX);
+        let phase = Phase::Evaluation;
+        let mut batch = 0;
+        while batch < limit {
+            let Some(data) = valid.next_batch(&device)? else {
+                break;
+            };
+            flow = first(flow, self.emit(&Event::BatchStart { phase, batch })?);
+            let mut output = self.parts.task.eval_step(&model, data);
+            if let Some(error) = output.error.take() {
+                return Err(error);
+            }
+            let mut metrics = Metrics::default();
+            for (name, value) in values(&output) {
+                means.add(name, value, output.samples as f64);
+                metrics.set(name, value);
+            }
+            let end = Event::BatchEnd {
+                phase,
+                batch,
+                metrics: &metrics,
+            };
+            flow = first(flow, self.emit(&end)?);
+            batch += 1;
         }
-        Ok(means.metrics("val_"))
+        let metrics = means.metrics("val_");
+        if metrics.get("val_loss").is_none() {
+            return Err(TrainerError::Data {
+                split: "validation",
+                problem: "it gave no batch; check the path and the skipped samples".into(),
+            });
+        }
+        let end = self.emit(&Event::EvaluationEnd { metrics: &metrics })?;
+        Ok((metrics, first(flow, end)))
     }
 
     /// Tells the callbacks and does what they ask for.
     fn emit(&mut self, event: &Event<'_>) -> Result<Flow, TrainerError> {
-        let controls = {
-            let Some(model) = &self.model else {
-                // Only after an error inside a step; there is nothing to show.
-                return Ok(Flow::On);
-            };
-            let snapshot = LazySnapshot::of(model);
-            let context = Context::new(
-                &self.run.progress,
-                &self.plan,
-                &self.run.history,
-                self.run.learning_rate,
-                &snapshot,
-            );
-            self.parts.callbacks.on(event, &context)?
+        let asked = self.tell(event)?;
+        self.perform(asked)
+    }
+
+    /// Tells the callbacks and collects what they ask for.
+    fn tell(&mut self, event: &Event<'_>) -> Result<Requests, TrainerError> {
+        let Some(model) = &self.model else {
+            // Only after an error inside a step; there is nothing to show.
+            return Ok(Requests::default());
         };
-        let mut flow = Flow::On;
-        let mut save = false;
-        let mut restore = None;
-        let mut notices = Vec::new();
-        for control in controls {
-            match control {
-                Control::Checkpoint => save = true,
-                Control::Stop { reason } => {
-                    flow = first(flow, Flow::End(Outcome::Stopped { reason }));
-                }
-                Control::Interrupt { reason } => {
-                    flow = first(flow, Flow::End(Outcome::Interrupted { reason }));
-                }
-                Control::ScaleLearningRate(factor) => self.run.learning_rate_scale *= factor,
-                Control::Restore(state) => restore = Some(state),
-                Control::Notice(message) => notices.push(message),
-                Control::Continue | Control::Many(_) => {}
-            }
+        // What is evaluated is what callbacks keep.
+        let model = self.averaged.as_ref().map_or(model, Averaged::model);
+        let snapshot = LazySnapshot::of(model);
+        let context = Context::new(
+            &self.run.progress,
+            &self.plan,
+            &self.run.history,
+            self.run.learning_rate,
+            &snapshot,
+        );
+        let mut asked = Requests::default();
+        for control in self.parts.callbacks.on(event, &context)? {
+            self.add(&mut asked, control);
         }
-        for message in notices {
+        Ok(asked)
+    }
+
+    fn add(&mut self, asked: &mut Requests, control: Control) {
+        match control {
+            // Too early: it stops when the run has its least length.
+            Control::Stop { reason } if !self.is_long_enough() => {
+                self.run.pending_stop.get_or_insert(reason);
+            }
+            control => asked.add(control),
+        }
+    }
+
+    fn is_long_enough(&self) -> bool {
+        let settings = &self.parts.settings;
+        let progress = &self.run.progress;
+        progress.epoch >= settings.min_epochs && progress.update >= settings.min_updates
+    }
+
+    fn stop_if_long_enough(&mut self) -> Flow {
+        if self.is_long_enough()
+            && let Some(reason) = self.run.pending_stop.clone()
+        {
+            return Flow::End(Outcome::Stopped { reason });
+        }
+        Flow::On
+    }
+
+    /// Does what the callbacks asked for.
+    fn perform(&mut self, asked: Requests) -> Result<Flow, TrainerError> {
+        let mut flow = match (asked.outcome, asked.skip) {
+            (Some(outcome), _) => Flow::End(outcome),
+            (None, Skip::Training) => {
+                // Also for a checkpoint that is saved now.
+                self.run.progress.batch = self.batches_per_epoch;
+                Flow::SkipTraining
+            }
+            (None, Skip::Epoch) => Flow::SkipEpoch,
+            (None, _) => Flow::On,
+        };
+        if let Some(factor) = asked.learning_rate_factor {
+            self.run.learning_rate_scale *= factor;
+        }
+        for message in asked.notices {
             flow = first(flow, self.emit(&Event::Notice { message: &message })?);
         }
-        // The checkpoint holds the weights of the run, not the restored ones.
-        if save && let Some((name, path)) = self.save()? {
-            let saved = Event::CheckpointSaved {
-                name: &name,
-                path: &path,
-            };
-            flow = first(flow, self.emit(&saved)?);
+        for switch in asked.switches {
+            let model = self.take_model()?;
+            self.model = Some(switch.apply(model));
         }
-        if let Some(state) = restore {
+        // The checkpoint holds the weights of the run, not the restored ones; a
+        // moment that is given up has none.
+        if asked.save && asked.rewind.is_none() {
+            flow = first(flow, self.save()?);
+        } else if self.saving.as_ref().is_some_and(Saving::is_finished) {
+            flow = first(flow, self.wait_for_checkpoint()?);
+        }
+        if let Some(state) = asked.restore {
             self.put(&state)?;
+        }
+        if let Some((factor, reason)) = asked.rewind
+            && !matches!(flow, Flow::End(_))
+        {
+            flow = self.rewind(factor, &reason)?;
         }
         Ok(flow)
     }
 
     fn put(&mut self, state: &ModelState) -> Result<(), TrainerError> {
+        if let (Some(averaged), Some(rule)) = (self.averaged.take(), self.parts.settings.average) {
+            let taken = averaged.taken();
+            let model = state.apply(averaged.into_model())?;
+            self.averaged = Some(Averaged::from_parts(rule, model, taken));
+            return Ok(());
+        }
         let model = self.take_model()?;
         self.model = Some(state.apply(model)?);
         Ok(())
@@ -308,26 +504,12 @@ where
     }
 }
 
-/// Adds the values of a batch; on a GPU this is the one transfer of a step.
-fn add_output(means: &mut Means, output: &StepOutput) -> Vec<(&'static str, f64)> {
-    let mut names = vec!["loss"];
-    let mut values = vec![output.loss.clone().without_autodiff()];
-    for (name, value) in &output.metrics {
-        names.push(name);
-        values.push(value.clone().without_autodiff());
-    }
-    let values = burn::tensor::Tensor::cat(values, 0).into_data();
-    let values: Vec<(&'static str, f64)> = names.into_iter().zip(values.iter::<f64>()).collect();
-    for &(name, value) in &values {
-        means.add(name, value, output.samples as f64);
-    }
-    values
-}
-
+/// The end of the fit goes before everything else, then what came first.
 fn first(a: Flow, b: Flow) -> Flow {
-    match a {
-        Flow::On => b,
-        end => end,
+    match (a, b) {
+        (end @ Flow::End(_), _) | (_, end @ Flow::End(_)) => end,
+        (Flow::On, b) => b,
+        (a, _) => a,
     }
 }
 
@@ -341,7 +523,7 @@ fn monitored(name: &str, measured: &Metrics, trained: &Metrics) -> Result<f64, T
         })
 }
 
-fn setting(field: &'static str, value: &str, allowed: &'static str) -> TrainerError {
+pub(crate) fn setting(field: &'static str, value: &str, allowed: &'static str) -> TrainerError {
     TrainerError::Setting {
         field,
         value: value.to_owned(),

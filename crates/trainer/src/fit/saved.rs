@@ -4,22 +4,25 @@
 //! |---|---|
 //! | `model.safetensors` | every tensor of the model by path |
 //! | `optimizer.safetensors` | `path:field` for every state of the optimiser |
+//! | `average.safetensors` | the averaged weights by path, if there are any |
 //! | `callbacks.safetensors` | `index/name` for the tensors of callbacks |
 //! | `state.json` | everything else, see [`SavedRun`] |
 
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use burn::module::Module;
 use firecraft_schedule::State;
 use firecraft_spec::Value;
 use serde::{Deserialize, Serialize};
 
-use super::{Fit, Run};
+use super::{Fit, Flow, Run, first};
 use crate::archive::{ArchiveError, TensorArchive};
+use crate::average::{Average, Averaged};
 use crate::callback::CallbackState;
 use crate::checkpoint::Payloads;
 use crate::error::TrainerError;
-use crate::event::Progress;
+use crate::event::{Event, Progress};
 use crate::exact;
 use crate::metrics::{History, Means};
 use crate::model_state::{ModelState, Switches};
@@ -30,6 +33,7 @@ use crate::task::Task;
 const STATE_VERSION: u32 = 1;
 const MODEL: &str = "model.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
+const AVERAGE: &str = "average.safetensors";
 const CALLBACKS: &str = "callbacks.safetensors";
 const STATE: &str = "state.json";
 
@@ -56,6 +60,23 @@ struct SavedRun {
     switches: Switches,
     optimizer: Value,
     callbacks: Vec<SavedCallback>,
+    average: Option<Average>,
+    averages_taken: u64,
+    #[serde(default)]
+    rewinds: u64,
+    #[serde(default)]
+    rewound_to: Option<String>,
+    #[serde(default)]
+    pending_stop: Option<String>,
+}
+
+/// A checkpoint that is being written on another thread.
+pub(super) struct Saving(JoinHandle<Result<PathBuf, TrainerError>>, String);
+
+impl Saving {
+    pub(super) fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,14 +104,40 @@ where
     S: BatchSource<Batch = T::Batch>,
     V: BatchSource<Batch = T::Batch>,
 {
-    /// Saves a checkpoint, if there is a store.
-    pub(super) fn save(&mut self) -> Result<Option<(String, PathBuf)>, TrainerError> {
-        let Some(store) = &self.parts.store else {
-            return Ok(None);
+    /// Saves a checkpoint, if there is a store, and tells the callbacks.
+    pub(super) fn save(&mut self) -> Result<Flow, TrainerError> {
+        let Some(store) = self.parts.store.clone() else {
+            return Ok(Flow::On);
         };
+        let flow = self.wait_for_checkpoint()?;
         let name = checkpoint_name(&self.run.progress);
-        let path = store.save(&name, &self.payloads()?)?;
-        Ok(Some((name, path)))
+        let payloads = self.payloads()?;
+        if !self.parts.settings.background {
+            let path = store.save(&name, &payloads)?;
+            return Ok(first(flow, self.tell_saved(&name, &path)?));
+        }
+        let writer = {
+            let name = name.clone();
+            move || store.save(&name, &payloads)
+        };
+        self.saving = Some(Saving(std::thread::spawn(writer), name));
+        Ok(flow)
+    }
+
+    /// Waits until the checkpoint that is being written lies on the disk.
+    pub(super) fn wait_for_checkpoint(&mut self) -> Result<Flow, TrainerError> {
+        let Some(Saving(writer, name)) = self.saving.take() else {
+            return Ok(Flow::On);
+        };
+        let path = writer.join().map_err(|_| TrainerError::Data {
+            split: "checkpoint",
+            problem: format!("writing `{name}` panicked; please report this"),
+        })??;
+        self.tell_saved(&name, &path)
+    }
+
+    fn tell_saved(&mut self, name: &str, path: &Path) -> Result<Flow, TrainerError> {
+        self.emit(&Event::CheckpointSaved { name, path })
     }
 
     fn payloads(&self) -> Result<Payloads, TrainerError> {
@@ -124,10 +171,15 @@ where
             learning_rate_scale: self.run.learning_rate_scale,
             pending_metric: self.run.pending_metric,
             scheduler: self.parts.scheduler.state(),
-            cursor: self.train.cursor(),
+            cursor: self.boundary.clone().unwrap_or_else(|| self.train.cursor()),
             switches: model.switches().clone(),
             optimizer: optimizer.scalars,
             callbacks,
+            average: self.parts.settings.average,
+            averages_taken: self.averaged.as_ref().map_or(0, Averaged::taken),
+            rewinds: self.run.rewinds,
+            rewound_to: self.run.rewound_to.clone(),
+            pending_stop: self.run.pending_stop.clone(),
         };
         let state = exact::to_json(&firecraft_spec::to_value(&saved)?).map_err(unwritable)?;
         let bytes = |archive: &TensorArchive| {
@@ -135,12 +187,17 @@ where
                 .to_bytes()
                 .map_err(|error| unwritable(error.to_string()))
         };
-        Ok(Payloads::from([
+        let mut payloads = Payloads::from([
             (MODEL.to_owned(), bytes(&model.to_archive())?),
             (OPTIMIZER.to_owned(), bytes(&optimizer.tensors)?),
             (CALLBACKS.to_owned(), bytes(&tensors)?),
             (STATE.to_owned(), state),
-        ]))
+        ]);
+        if let Some(averaged) = &self.averaged {
+            let average = ModelState::of(averaged.model()).to_archive();
+            payloads.insert(AVERAGE.to_owned(), bytes(&average)?);
+        }
+        Ok(payloads)
     }
 
     /// Goes on from the newest readable checkpoint. Says whether there was one,
@@ -163,7 +220,11 @@ where
         Ok((true, notices))
     }
 
-    fn restore(&mut self, folder: &Path, payloads: &Payloads) -> Result<Vec<String>, TrainerError> {
+    pub(super) fn restore(
+        &mut self,
+        folder: &Path,
+        payloads: &Payloads,
+    ) -> Result<Vec<String>, TrainerError> {
         let damaged = |problem: String| {
             TrainerError::damaged(folder, problem, "resume from an earlier checkpoint")
         };
@@ -193,6 +254,13 @@ where
         }
         let fresh = self.take_model()?;
         self.model = Some(model.restore(fresh)?);
+        if let (Some(rule), true) = (saved.average, saved.averages_taken > 0) {
+            let average = ModelState::from_parts(&archive(AVERAGE)?, Switches::default());
+            let model = average.apply(self.model()?.valid())?;
+            self.averaged = Some(Averaged::from_parts(rule, model, saved.averages_taken));
+        } else {
+            self.averaged = None;
+        }
         let optimizer = OptimizerState {
             tensors: archive(OPTIMIZER)?,
             scalars: saved.optimizer,
@@ -222,7 +290,12 @@ where
             learning_rate: saved.learning_rate,
             learning_rate_scale: saved.learning_rate_scale,
             pending_metric: saved.pending_metric,
+            rewinds: saved.rewinds,
+            rewound_to: saved.rewound_to,
+            pending_stop: saved.pending_stop,
         };
+        self.boundary = None;
+        self.dirty = false;
         Ok(notices)
     }
 
@@ -247,6 +320,11 @@ where
                 "batches per epoch",
                 saved.batches_per_epoch.to_string(),
                 self.batches_per_epoch.to_string(),
+            ),
+            (
+                "average",
+                format!("{:?}", saved.average),
+                format!("{:?}", settings.average),
             ),
             (
                 "validation data",

@@ -59,6 +59,34 @@ pub struct GroupRule {
     pub weight_decay: Option<f64>,
 }
 
+/// One group per stage of a model, from its input to its output, whose learning
+/// rates fall by `decay` per stage towards the input: timm's `layer_decay`,
+/// fastai's `slice(lr)`.
+///
+/// The last stage has the learning rate of the optimiser, and so has what no
+/// stage matches.
+///
+/// ```
+/// use firecraft_trainer::layer_decay;
+///
+/// let groups = layer_decay(["stem.*", "stage1.*", "head.*"], 0.5);
+/// let scales: Vec<f64> = groups.iter().map(|group| group.learning_rate_scale).collect();
+/// assert_eq!(scales, [0.25, 0.5, 1.0]);
+/// ```
+pub fn layer_decay<'a>(
+    stages: impl IntoIterator<Item = &'a str, IntoIter: ExactSizeIterator>,
+    decay: f64,
+) -> Vec<GroupRule> {
+    let stages = stages.into_iter();
+    let last = stages.len() as i32 - 1;
+    let rule = |(at, glob): (usize, &str)| GroupRule {
+        select: Select::Path { glob: glob.into() },
+        learning_rate_scale: decay.powi(last - at as i32),
+        weight_decay: None,
+    };
+    stages.enumerate().map(rule).collect()
+}
+
 fn one() -> f64 {
     1.0
 }

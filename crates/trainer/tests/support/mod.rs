@@ -2,6 +2,9 @@
 //! normalisation (shared statistics) and dropout (global generator).
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::module::Module;
@@ -9,6 +12,7 @@ use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, Linea
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use firecraft_key::Key;
+use firecraft_trainer::checkpoint::{CheckpointStore, Payloads};
 use firecraft_trainer::{InMemory, Labelled, Supervised, Targets};
 
 #[derive(Module, Debug)]
@@ -121,10 +125,54 @@ impl Flat {
     }
 }
 
+impl Flat {
+    pub(crate) fn valid_weight(&self) -> Vec<f32> {
+        self.layer.weight.val().into_data().iter().collect()
+    }
+
+    /// The same layer with a weight in `[-limit, limit]`.
+    pub(crate) fn clamped(mut self, limit: f64) -> Self {
+        self.layer.weight = self
+            .layer
+            .weight
+            .map(|w| Tensor::from_inner(w.inner().clamp(-limit, limit)).require_grad());
+        self
+    }
+}
+
 impl Supervised for Flat {
     type Input = Tensor<2>;
 
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         self.layer.forward(x)
     }
+}
+
+/// The newest checkpoint, without what a clock has said.
+pub(crate) fn newest(folder: &Path) -> (String, Payloads) {
+    let store = CheckpointStore::open(folder.join("checkpoints")).unwrap();
+    let latest = store.latest().unwrap().unwrap();
+    let mut payloads = latest.payloads;
+    let state = String::from_utf8(payloads.remove("state.json").unwrap()).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&state).unwrap();
+    for callback in json["callbacks"].as_array_mut().unwrap() {
+        if callback["key"] == "time_limit" {
+            callback["values"] = serde_json::Value::Null;
+        }
+    }
+    payloads.insert("state.json".into(), json.to_string().into_bytes());
+    (latest.name, payloads)
+}
+
+/// The files of a run, without those that hold the time of day.
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.file_type().unwrap().is_file() && name != "timing.csv" {
+            files.insert(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    files
 }

@@ -20,13 +20,12 @@ use crate::{
 };
 
 pub(super) fn torch_norm(case: &Case) -> Result<(), Outcome> {
-    let clip = Clip::GlobalNorm {
-        max: case.get("max_norm").f64()?,
+    let max = case.get("max_norm").f64()?;
+    let clip = match case.get("norm_type").or(2.0, Field::f64)? {
+        2.0 => Clip::GlobalNorm { max },
+        p => Clip::PNorm { max, p },
     };
-    match case.get("norm_type").or(2.0, Field::f64)? {
-        2.0 => compare(case, clip, "out"),
-        _ => Err(Outcome::Unsupported),
-    }
+    compare(case, clip, "out")
 }
 
 pub(super) fn torch_value(case: &Case) -> Result<(), Outcome> {
@@ -56,7 +55,9 @@ pub(super) fn keras(case: &Case) -> Result<(), Outcome> {
         ["global_clipnorm"] => Clip::GlobalNorm {
             max: args.get("global_clipnorm").f64()?,
         },
-        // `clipnorm` bounds each tensor by itself.
+        ["clipnorm"] => Clip::EachNorm {
+            max: args.get("clipnorm").f64()?,
+        },
         _ => return Err(Outcome::Unsupported),
     };
     compare(case, clip, "clipped")
@@ -142,11 +143,7 @@ impl Task<Weights> for Dot {
         for (w, g) in model.kernels.iter().zip(&gradients.kernels) {
             loss = loss + (w.val() * g.val().detach()).sum();
         }
-        StepOutput {
-            loss,
-            samples: 1,
-            metrics: Vec::new(),
-        }
+        StepOutput::new(loss, 1)
     }
 
     fn eval_step(&self, model: &Weights, gradients: Weights) -> StepOutput {
@@ -206,7 +203,7 @@ fn compare(case: &Case, clip: Clip, out: &str) -> Result<(), Outcome> {
         .task(Dot)
         .learning_rate(1.0)
         .clip(clip)
-        .on_non_finite(NonFinite::Stop)
+        .on_non_finite(NonFinite::Allow)
         .callback(Norm(Arc::clone(&norm)))
         .fit_unvalidated(InMemory::new(1, 1, move |_, _, _: &Device| batch.clone()))
         .map_err(failed)?;

@@ -4,6 +4,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::{Loss, Reduction, one_hot};
 use crate::error::TrainerError;
 use crate::source::Targets;
 
@@ -32,9 +33,12 @@ use crate::source::Targets;
 pub struct CrossEntropy {
     /// ε in [0, 1).
     pub label_smoothing: f64,
-    /// Weight of each class, above 0; equal weights when absent.
+    /// Weight of each class, at least 0 and not all 0; equal when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class_weights: Option<Vec<f64>>,
+    /// How the losses of the samples become one.
+    #[serde(skip_serializing_if = "Reduction::is_default")]
+    pub reduction: Reduction,
 }
 
 impl CrossEntropy {
@@ -48,6 +52,34 @@ impl CrossEntropy {
     pub const fn with_label_smoothing(mut self, label_smoothing: f64) -> Self {
         self.label_smoothing = label_smoothing;
         self
+    }
+
+    /// Sets how the losses of the samples become one.
+    #[must_use]
+    pub const fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// Weights that make up for unequal numbers of samples,
+    /// `N / (K · count)`: scikit-learn's and timm's "balanced" weights. A class
+    /// without samples has weight 0.
+    ///
+    /// ```
+    /// use firecraft_trainer::CrossEntropy;
+    ///
+    /// assert_eq!(CrossEntropy::balanced(&[30, 10, 20]), [20.0 / 30.0, 2.0, 1.0]);
+    /// ```
+    pub fn balanced(counts: &[u64]) -> Vec<f64> {
+        let total = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
+        let weight = |&count: &u64| {
+            if count == 0 {
+                0.0
+            } else {
+                total / count as f64
+            }
+        };
+        counts.iter().map(weight).collect()
     }
 
     /// Sets a weight for each class.
@@ -71,11 +103,18 @@ impl CrossEntropy {
             });
         }
         let weights = self.class_weights.as_deref().unwrap_or_default();
-        if let Some(odd) = weights.iter().find(|&&w| !(w > 0.0 && w.is_finite())) {
+        if let Some(odd) = weights.iter().find(|&&w| !(w >= 0.0 && w.is_finite())) {
             return Err(TrainerError::Setting {
                 field: "class_weights",
                 value: odd.to_string(),
-                allowed: "(0, ∞)",
+                allowed: "[0, ∞)",
+            });
+        }
+        if !weights.is_empty() && weights.iter().all(|&w| w == 0.0) {
+            return Err(TrainerError::Setting {
+                field: "class_weights",
+                value: "0 for every class".into(),
+                allowed: "above 0 for one class at least",
             });
         }
         Ok(())
@@ -89,6 +128,17 @@ impl CrossEntropy {
         targets: &Targets,
         weights: Option<&Tensor<1>>,
     ) -> Tensor<1> {
+        let (loss, norm) = self.parts(logits, targets);
+        self.reduction.apply(loss, norm, weights)
+    }
+
+    /// The loss of each sample, `[N]`, times its class weight.
+    pub fn each(&self, logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        self.parts(logits, targets).0
+    }
+
+    /// The losses of the samples, and the weights of their classes.
+    fn parts(&self, logits: Tensor<2>, targets: &Targets) -> (Tensor<1>, Option<Tensor<1>>) {
         let [samples, classes] = logits.dims();
         let device = logits.device();
         let smoothing = self.label_smoothing;
@@ -101,7 +151,7 @@ impl CrossEntropy {
             Some(w) => log_p * w.clone().reshape([1, classes]),
             None => log_p,
         };
-        let (loss, norm) = match targets {
+        match targets {
             Targets::Classes(labels) => {
                 let index = labels.clone().reshape([samples, 1]);
                 let mut loss = weighted.clone().gather(1, index).reshape([samples]) * -1.0;
@@ -113,21 +163,35 @@ impl CrossEntropy {
                 let norm = class_weights.map(|w| w.select(0, labels.clone()));
                 (loss, norm)
             }
-            Targets::Probabilities(q) => {
+            Targets::Probabilities(_) | Targets::Values(_) => {
+                let q = one_hot(targets, classes);
                 let q = if smoothing > 0.0 {
-                    q.clone() * (1.0 - smoothing) + smoothing / classes as f64
+                    q * (1.0 - smoothing) + smoothing / classes as f64
                 } else {
-                    q.clone()
+                    q
                 };
                 ((q * weighted).sum_dim(1).reshape([samples]) * -1.0, None)
             }
-        };
-        match (weights, norm) {
-            (None, None) => loss.mean(),
-            (None, Some(norm)) => loss.sum() / norm.sum(),
-            (Some(w), None) => (loss * w.clone()).sum() / w.clone().sum(),
-            (Some(w), Some(norm)) => (loss * w.clone()).sum() / (norm * w.clone()).sum(),
         }
+    }
+}
+
+impl Loss for CrossEntropy {
+    fn forward(
+        &self,
+        output: Tensor<2>,
+        targets: &Targets,
+        weights: Option<&Tensor<1>>,
+    ) -> Tensor<1> {
+        Self::forward(self, output, targets, weights)
+    }
+
+    fn evaluation(&self, output: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        Self::new().forward(output, targets, None)
+    }
+
+    fn check(&self) -> Result<(), TrainerError> {
+        Self::check(self)
     }
 }
 
@@ -208,7 +272,9 @@ mod tests {
                 .check()
                 .is_err()
         );
-        let zero = CrossEntropy::new().with_class_weights(vec![1.0, 0.0]);
-        assert!(zero.check().is_err());
+        let weights = |w: &[f64]| CrossEntropy::new().with_class_weights(w.to_vec());
+        assert!(weights(&[1.0, 0.0]).check().is_ok());
+        assert!(weights(&[1.0, -1.0]).check().is_err());
+        assert!(weights(&[0.0, 0.0]).check().is_err());
     }
 }
