@@ -177,6 +177,8 @@ pub struct Plan {
     pub total_updates: u64,
     /// Training samples of one epoch.
     pub samples_per_epoch: u64,
+    /// Whether there is validation data.
+    pub evaluates: bool,
 }
 
 /// How a fit ended.

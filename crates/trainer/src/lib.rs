@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `trainer.rs`, `fit/` | what a fit consists of; the loop; saving and restoring it |
 //! | `task.rs`, `loss/`, `source.rs`, `adapt.rs`, `arrays.rs`, `loader_source.rs` | what is computed for a batch, and where batches come from |
-//! | `augmented.rs` | transforms in the workers of a loader |
+//! | `augmented.rs`, `mixed.rs` | transforms in the workers of a loader; mixing of batches |
 //! | `event.rs`, `callback.rs`, `callbacks/` | what happens, who watches, one callback per file |
 //! | `checkpoint/`, `archive.rs`, `model_state.rs` | folders that exist whole or not at all; tensors by path |
 //! | `optimizer.rs`, `clip.rs`, `penalty.rs`, `average.rs` | burn's update rules with groups and a state by path; bounds on gradients; regularisers; EMA and SWA |
@@ -43,6 +43,7 @@ mod loader_source;
 mod loss;
 mod lr_find;
 mod metrics;
+mod mixed;
 mod model_state;
 mod optimizer;
 mod penalty;
@@ -74,6 +75,7 @@ pub use loss::{
 };
 pub use lr_find::lr_find;
 pub use metrics::{EpochRow, History, Means, Metrics};
+pub use mixed::mix_batches;
 pub use model_state::ModelState;
 pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd, layer_decay};
 pub use penalty::{Penalty, PenaltyRule};

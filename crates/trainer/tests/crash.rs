@@ -225,6 +225,8 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
     while done < crashes {
         runs += 1;
         let folder = tempfile::tempdir().unwrap();
+        // Whether a file was damaged behind the trainer's back.
+        let mut damaged = false;
         loop {
             let fault = match rng.below(6) {
                 0 | 1 => None,
@@ -252,13 +254,16 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
             let names = store.names().unwrap();
             longest = longest.max(names.len());
             assert!(names.len() <= KEEP + 1, "disk use: {names:?}");
-            if !torn {
+            damaged |= torn;
+            if !damaged {
                 for name in &names {
                     store.load(name).unwrap();
                 }
+            } else if !names.is_empty() {
+                store.latest().unwrap().unwrap();
             }
             if rng.below(4) == 0 {
-                tear(folder.path(), &mut rng);
+                damaged |= tear(folder.path(), &mut rng).is_some();
             }
             if done >= crashes {
                 // Let the last run end in peace.

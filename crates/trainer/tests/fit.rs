@@ -382,6 +382,7 @@ fn epochs_between_evaluations_have_no_validation_metrics() {
         .epochs(4)
         .validate_every(2)
         .limit_validation(1)
+        .callback(EarlyStopping::new("val_loss", 9).unwrap().restore_best())
         .fit(train(2), valid())
         .unwrap();
     let rows = fitted.history.rows();

@@ -183,7 +183,12 @@ fn a_fit_that_fails_between_two_updates_loses_none_of_them() {
             .learning_rate(0.1)
             .epochs(4)
             .checkpoints(store.clone())
-            .callback(Checkpoint::new(store).every_epochs(100).on_error())
+            .callback(
+                Checkpoint::new(store)
+                    .every_epochs(100)
+                    .keep_best(0, "val_loss")
+                    .on_error(),
+            )
     };
     let failed = Arc::new(AtomicBool::new(false));
     let source = || Flaky(train(3), 0, Arc::clone(&failed));

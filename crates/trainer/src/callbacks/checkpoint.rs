@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use firecraft_schedule::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::monitored;
 use crate::callback::{Callback, CallbackState};
 use crate::checkpoint::{CheckpointStore, OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -218,7 +217,7 @@ impl Callback for Checkpoint {
                     self.write_best()?;
                 }
             }
-            Event::Rewound if !self.best.is_empty() => self.write_best()?,
+            Event::Rewound => self.write_best()?,
             Event::Failed { .. } if self.on_error => return Ok(Control::Checkpoint),
             Event::UpdateEnd(_) => {
                 let due = |every: u64| context.progress.update.is_multiple_of(every);
@@ -232,8 +231,8 @@ impl Callback for Checkpoint {
                 let mut due = self.every_epochs.is_some_and(|every| {
                     epoch.is_multiple_of(every) || epoch == context.plan.epochs
                 });
-                if self.keep_best > 0 && row.metrics.get(&self.monitor).is_some() {
-                    let value = monitored(&row.metrics, &self.monitor)?;
+                let value = row.metrics.get(&self.monitor);
+                if let Some(value) = value.filter(|_| self.keep_best > 0) {
                     due |= self.rank(value, checkpoint_name(context.progress));
                 }
                 if due {

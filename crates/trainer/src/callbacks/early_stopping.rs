@@ -110,8 +110,10 @@ impl Callback for EarlyStopping {
             // A run that was stopped stays stopped when it is resumed.
             Event::FitStart { .. } => return Ok(self.stop()),
             Event::EpochEnd { row } => {
-                let value = monitored(&row.metrics, &self.monitor)?;
-                let verdict = self.logic.observe(self.evaluations, value);
+                let Some(value) = monitored(context, &row.metrics, &self.monitor)? else {
+                    return Ok(Control::Continue);
+                };
+                let verdict = self.logic.observe(row.epoch, value);
                 self.evaluations += 1;
                 if verdict.improved && self.restore_best {
                     self.best = Some(context.model_state());

@@ -57,16 +57,28 @@ pub use time_limit::TimeLimit;
 pub use timing::TimingLogger;
 
 use crate::error::TrainerError;
+use crate::event::Context;
 use crate::metrics::Metrics;
 
-/// The monitored value, or an error that says what could be monitored.
-fn monitored(metrics: &Metrics, name: &str) -> Result<f64, TrainerError> {
-    metrics
-        .get(name)
-        .ok_or_else(|| TrainerError::UnknownMetric {
-            name: name.to_owned(),
-            known: metrics.known(),
-        })
+/// The monitored value of an epoch; `None` for a validation metric in an epoch
+/// without evaluation. A metric that is never measured is an error that says
+/// what could be monitored.
+fn monitored(
+    context: &Context<'_>,
+    metrics: &Metrics,
+    name: &str,
+) -> Result<Option<f64>, TrainerError> {
+    if let Some(value) = metrics.get(name) {
+        return Ok(Some(value));
+    }
+    let evaluated = metrics.iter().any(|(known, _)| known.starts_with("val_"));
+    if context.plan.evaluates && !evaluated && name.starts_with("val_") {
+        return Ok(None);
+    }
+    Err(TrainerError::UnknownMetric {
+        name: name.to_owned(),
+        known: metrics.known(),
+    })
 }
 
 #[cfg(test)]
@@ -77,7 +89,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::callback::Callback;
-    use crate::event::{Context, Control, Event, Plan, Progress, Snapshot};
+    use crate::event::{Control, Event, Plan, Progress, Snapshot};
     use crate::metrics::{EpochRow, History};
     use crate::model_state::ModelState;
 
@@ -113,6 +125,7 @@ pub(crate) mod tests {
             updates_per_epoch: 10,
             total_updates: 100,
             samples_per_epoch: 320,
+            evaluates: true,
         };
         let context = Context::new(&progress, &plan, history, 0.1, &Nothing);
         callback.on(event, &context)

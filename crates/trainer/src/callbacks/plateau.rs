@@ -120,7 +120,9 @@ impl Callback for ReduceLrOnPlateau {
         let Event::EpochEnd { row } = event else {
             return Ok(Control::Continue);
         };
-        let value = monitored(&row.metrics, &self.monitor)?;
+        let Some(value) = monitored(context, &row.metrics, &self.monitor)? else {
+            return Ok(Control::Continue);
+        };
         let min = self.min_learning_rate;
         let logic = self.logic()?;
         let before = logic.value();

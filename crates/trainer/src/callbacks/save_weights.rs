@@ -68,7 +68,9 @@ impl Callback for SaveWeights {
             return Ok(Control::Continue);
         };
         if let Some((monitor, mode)) = &self.monitor {
-            let value = monitored(&row.metrics, monitor)?;
+            let Some(value) = monitored(context, &row.metrics, monitor)? else {
+                return Ok(Control::Continue);
+            };
             let improved = self.best.is_none_or(|best| better(*mode, value, best));
             if value.is_nan() || !improved {
                 return Ok(Control::Continue);

@@ -149,6 +149,7 @@ where
             updates_per_epoch,
             total_updates,
             samples_per_epoch: train.samples_per_epoch(),
+            evaluates: valid.is_some(),
         };
         parts.scheduler.check(&Horizon {
             has_metric: valid.is_some(),
