@@ -3,8 +3,9 @@
 //!
 //! What lives here: [`device`] (parse, list, open), [`KeyCell`] and
 //! [`set_step_key`] (randomness of layers), [`ModeCell`] (train or eval),
-//! [`Buffer`] (running statistics that a clone never aliases) and
-//! [`CountCell`] (a counter that is saved with the model).
+//! [`Buffer`] (running statistics that a clone never aliases), [`CountCell`]
+//! (a counter that is saved with the model) and [`AllReduce`] (sums over the
+//! workers of a run).
 //! What must not: any technique (normalisation, augmentation, …), anything
 //! that knows a trainer, and global state.
 //!
@@ -35,6 +36,7 @@
 //! # Ok::<(), firecraft_core_tensor::TensorError>(())
 //! ```
 
+mod all_reduce;
 mod buffer;
 mod count_cell;
 pub mod device;
@@ -50,6 +52,7 @@ pub mod cells {
     pub use crate::host_words::{reveal, to_tensor, to_words};
 }
 
+pub use all_reduce::{AllReduce, DeviceAllReduce, HostAllReduce};
 pub use buffer::Buffer;
 pub use count_cell::CountCell;
 pub use error::TensorError;

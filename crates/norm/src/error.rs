@@ -65,6 +65,29 @@ pub enum NormError {
         /// The shape of the input.
         shape: Vec<usize>,
     },
+    /// A batch that can't be cut into equal parts.
+    #[error(
+        "{layer}: the batch {shape:?} can't be cut into {parts} equal parts; use batches of a \
+         multiple of {parts} rows"
+    )]
+    Parts {
+        /// The layer.
+        layer: &'static str,
+        /// The shape of the input.
+        shape: Vec<usize>,
+        /// The number of parts.
+        parts: usize,
+    },
+    /// Data whose statistics are not numbers.
+    #[error(
+        "{layer}: the data has non-finite values in feature {feature}; remove or replace them first"
+    )]
+    NonFinite {
+        /// The layer.
+        layer: &'static str,
+        /// The feature, counted from 0.
+        feature: usize,
+    },
     /// The mask can't be broadcast to the input.
     #[error(
         "{layer}: the mask {mask:?} does not fit the input {shape:?}; every axis of it must be \
@@ -77,6 +100,29 @@ pub enum NormError {
         mask: Vec<usize>,
         /// The shape of the input.
         shape: Vec<usize>,
+    },
+    /// A weight has a reparametrisation already.
+    #[error(
+        "`{path}` is reparametrised already, and burn keeps one reparametrisation per parameter; \
+         `materialize()` it first"
+    )]
+    Reparametrized {
+        /// The path of the weight.
+        path: String,
+    },
+    /// A field that can't hold what is to be put into it.
+    #[error("`{path}` is a `{slot}`, which can't hold this normalisation; make the field a `Norm`")]
+    Slot {
+        /// The path of the field.
+        path: String,
+        /// Its type.
+        slot: &'static str,
+    },
+    /// A selection matches nothing in the model.
+    #[error("{tool}: nothing in the model is selected; compare the paths with `weights(&model)`")]
+    NothingSelected {
+        /// What was to be applied.
+        tool: &'static str,
     },
     /// A spec names no normalisation, or its parameters are wrong.
     #[error(transparent)]

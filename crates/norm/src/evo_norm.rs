@@ -232,10 +232,10 @@ impl EvoNorm {
         let EvoNormConfig {
             variant, epsilon, ..
         } = self.config;
-        let batch_std = self.batch_variance(&x, mode).add_scalar(epsilon).sqrt();
         if !self.config.nonlinear {
             return x;
         }
+        let batch_std = self.batch_variance(&x, mode).add_scalar(epsilon).sqrt();
         let instance = match variant {
             EvoNormVariant::B0 => self.slope(x.clone()) + std(x.clone(), epsilon),
             EvoNormVariant::B1 => x.clone().add_scalar(1.0) * rms(x.clone(), epsilon),
@@ -332,6 +332,17 @@ mod tests {
         let _ = frozen.forward(x.clone());
         let _ = layer.valid().forward(x.without_autodiff());
         assert_eq!((variance(&frozen), variance(&layer)), (before, before));
+    }
+
+    #[test]
+    fn without_the_expression_no_statistics_move() {
+        let device = Device::flex().autodiff();
+        let config = EvoNormConfig::new(EvoNormVariant::B1, 1).with_nonlinear(false);
+        let layer = config.init(&device);
+        let x = Tensor::<3>::from_floats([[[1.0, 3.0]]], &device);
+        assert_eq!(values(layer.forward(x)), [1.0, 3.0]);
+        let variance = layer.running_var.as_ref().unwrap().value();
+        assert_eq!(values(variance), [1.0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! weight' = weight * scale (per output channel),  bias' = (bias - running_mean) * scale + beta
 //! ```
 
-use burn::module::{Param, ParamId};
+use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::nn::conv::{Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 use burn::tensor::{Shape, Tensor};
@@ -19,7 +19,7 @@ use crate::{BatchNorm, NormError, check};
 const LAYER: &str = "fold";
 
 /// A layer that a [`BatchNorm`] after it can be folded into.
-pub trait Fold: Sized {
+pub trait Fold: Module {
     /// The one layer that computes what `self` followed by `norm` does in
     /// evaluation. The result has a bias, also where `self` has none.
     ///
@@ -165,7 +165,6 @@ fold! {
 mod tests {
     use super::*;
     use crate::{BatchNormConfig, Mode};
-    use burn::module::Module;
     use burn::nn::LinearConfig;
     use burn::nn::conv::{
         Conv1dConfig, Conv2dConfig, Conv3dConfig, ConvTranspose1dConfig, ConvTranspose2dConfig,

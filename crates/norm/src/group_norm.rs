@@ -210,6 +210,19 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
+    /// The layer with given parameters, of the lengths that `config` says.
+    pub(crate) fn from_parts(
+        config: GroupNormConfig,
+        gamma: affine::Affine,
+        beta: affine::Affine,
+    ) -> Self {
+        Self {
+            gamma,
+            beta,
+            config,
+        }
+    }
+
     /// The configuration that the layer was made from.
     #[must_use]
     pub fn config(&self) -> &GroupNormConfig {

@@ -3,9 +3,11 @@
 //! One file per kind of layer; this one finds the file by peer and name and
 //! holds what they share.
 
+mod adapted;
 mod batch;
 mod groups;
 mod plain_layer;
+mod reparam;
 mod responses;
 mod support;
 mod tools;
@@ -26,6 +28,12 @@ fn check(case: &Case) -> Result<(), Outcome> {
             groups::torch_instance(case)
         }
         ("torch", "fuse_conv_bn_eval" | "fuse_linear_bn_eval") => tools::torch_fuse(case),
+        ("torch", "weight_norm") => reparam::torch_weight_norm(case),
+        ("torch", "spectral_norm") => reparam::torch_spectral_norm(case),
+        ("keras", "SpectralNormalization") => reparam::keras_spectral(case),
+        ("keras", "Normalization") => adapted::keras_normalization(case),
+        ("timm", "StdConv2d" | "ScaledStdConv2d") => reparam::timm_standardized(case),
+        ("timm", "SplitBatchNorm2d") => adapted::timm_split(case),
         ("torch", "update_bn") => tools::torch_update(case),
         ("torch", "LayerNorm") => groups::torch_layer(case),
         ("torch", "RMSNorm") => groups::torch_rms(case),

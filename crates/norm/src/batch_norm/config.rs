@@ -93,6 +93,13 @@ pub struct BatchNormConfig {
     /// What the running variance starts from, not negative. Default 1.
     #[serde(default = "one")]
     pub initial_variance: f64,
+    /// Ghost batch normalisation: in training a larger batch is normalised in
+    /// parts of at most this many rows, as if the layer was called on each, so
+    /// that large batches keep the noise of small ones (Hoffer et al., *Train
+    /// longer, generalize better*, NIPS 2017). Not for masked input. Default:
+    /// whole batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub virtual_batch_size: Option<usize>,
     /// Which implementation computes the training step. Default the fastest.
     #[serde(default)]
     pub kernels: Kernels,
@@ -134,6 +141,7 @@ impl BatchNormConfig {
             initial_beta: 0.0,
             initial_mean: 0.0,
             initial_variance: 1.0,
+            virtual_batch_size: None,
             kernels: Kernels::Auto,
         }
     }
@@ -239,6 +247,15 @@ impl BatchNormConfig {
         }
     }
 
+    /// Sets `virtual_batch_size`.
+    #[must_use]
+    pub fn with_virtual_batch_size(self, size: impl Into<Option<usize>>) -> Self {
+        Self {
+            virtual_batch_size: size.into(),
+            ..self
+        }
+    }
+
     /// Sets `kernels`.
     #[must_use]
     pub fn with_kernels(self, kernels: Kernels) -> Self {
@@ -253,6 +270,9 @@ impl BatchNormConfig {
         check::at_least_one(LAYER, "num_features", self.num_features)?;
         check::epsilon(LAYER, self.epsilon)?;
         self.momentum.check(LAYER)?;
+        if let Some(size) = self.virtual_batch_size {
+            check::at_least_one(LAYER, "virtual_batch_size", size)?;
+        }
         check::finite(LAYER, "initial_gamma", self.initial_gamma)?;
         check::finite(LAYER, "initial_beta", self.initial_beta)?;
         check::finite(LAYER, "initial_mean", self.initial_mean)?;

@@ -185,13 +185,16 @@ impl BatchNorm {
         self.run(x, mode, Activation::Relu)
     }
 
-    fn run<const D: usize>(
+    pub(super) fn run<const D: usize>(
         &self,
         x: Tensor<D>,
         mode: Mode,
         activation: Activation,
     ) -> Result<Tensor<D>, NormError> {
         let channels = self.channels(&x)?;
+        if let Some(output) = self.forward_in_parts(&x, mode, activation) {
+            return output;
+        }
         let dtype = x.dtype();
         let view = cast(channels.flatten(x), working(dtype));
         let recalibration = self.recalibration();
@@ -211,22 +214,17 @@ impl BatchNorm {
         Ok(channels.restore(cast(y, dtype.into())))
     }
 
-    fn mode_for<const D: usize>(&self, x: &Tensor<D>) -> Mode {
-        if self.trains_on(x) {
+    /// The mode of `forward` for this input.
+    pub(crate) fn mode_for<const D: usize>(&self, x: &Tensor<D>) -> Mode {
+        if self.training.is_enabled() && x.device().is_autodiff() {
             Mode::Train
         } else {
             Mode::Eval
         }
     }
 
-    /// Whether `forward` would use the statistics of `x` and move the running
-    /// ones.
-    pub(super) fn trains_on<const D: usize>(&self, x: &Tensor<D>) -> bool {
-        self.training.is_enabled() && x.device().is_autodiff()
-    }
-
     /// The running mean and variance, where `mode` makes the layer use them.
-    pub(super) fn running(&self, mode: Mode) -> Option<(Tensor<1>, Tensor<1>)> {
+    pub(crate) fn running(&self, mode: Mode) -> Option<(Tensor<1>, Tensor<1>)> {
         if mode == Mode::Train && self.mode() != BatchNormMode::Frozen {
             return None;
         }
@@ -239,7 +237,7 @@ impl BatchNorm {
         self.running_mean.as_ref().zip(self.running_var.as_ref())
     }
 
-    pub(super) fn channels<const D: usize>(&self, x: &Tensor<D>) -> Result<Channels<D>, NormError> {
+    pub(crate) fn channels<const D: usize>(&self, x: &Tensor<D>) -> Result<Channels<D>, NormError> {
         Channels::new(LAYER, x.dims(), self.config.axis, self.config.num_features)
     }
 

@@ -1,7 +1,6 @@
 //! Batch normalisation of sequences with padding.
 
 use burn::tensor::{Bool, Tensor};
-use firecraft_core_tensor::Mode;
 
 use super::{BatchNorm, LAYER, RunningVariance};
 use crate::precision::{cast, working};
@@ -67,11 +66,7 @@ impl BatchNorm {
                 shape: channels.shape(),
             });
         }
-        let mode = if self.trains_on(&x) {
-            Mode::Train
-        } else {
-            Mode::Eval
-        };
+        let mode = self.mode_for(&x);
         if self.running(mode).is_some() {
             return self.try_forward_mode(x, mode);
         }

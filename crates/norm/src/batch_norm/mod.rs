@@ -17,6 +17,7 @@ mod masked;
 mod recalibrate;
 #[cfg(test)]
 mod tests;
+mod virtual_batch;
 
 pub use config::{BatchNormConfig, RunningVariance, SingleValue};
 pub use layer::{BatchNorm, BatchNormMode};

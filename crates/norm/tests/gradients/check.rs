@@ -33,10 +33,10 @@ pub(crate) fn gradients<M: Module, const D: usize>(
 ) {
     let double = layer.clone().map(&mut ToDouble);
     let x = random(0, shape);
-    let weight = random(1, shape);
     let loss = |layer: &M, x: Tensor<D>| {
-        let weight = tensor(&weight, shape, x.dtype());
-        (forward(layer, x) * weight).sum()
+        let y = forward(layer, x);
+        let weight = tensor(&random(1, y.dims()), y.dims(), y.dtype());
+        (y * weight).sum()
     };
 
     let value = |layer: &M, x: &[f64]| {

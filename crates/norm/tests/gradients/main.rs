@@ -8,3 +8,4 @@
 
 mod check;
 mod kernels;
+mod layers;

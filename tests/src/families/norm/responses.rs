@@ -96,7 +96,8 @@ pub(super) fn timm_filter_response(case: &Case) -> Result<(), Outcome> {
         config = match name {
             "num_features" => config,
             "eps" => config.with_epsilon(value.f64()?),
-            "rms" if value.bool()? => config,
+            // timm keeps it, but divides by the root of the mean square anyway.
+            "rms" => config,
             "act" if value.str()? == "relu" => config,
             "apply_act" => {
                 activation &= value.bool()?;
