@@ -7,6 +7,7 @@ use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
 use burn::tensor::{Device, Tensor};
 use firecraft_core_tensor::Mode;
 
+use crate::norm_act::normalise_and_activate;
 use crate::{
     BatchNormConfig, Fold, Identity, Norm, NormConfig, NormError, error::or_panic, norm_tree,
 };
@@ -154,8 +155,7 @@ macro_rules! block {
             /// # Errors
             /// Those of the normalisation.
             pub fn try_forward(&self, x: Tensor<$rank>) -> Result<Tensor<$rank>, NormError> {
-                let y = self.norm.try_forward(self.conv.forward(x))?;
-                Ok(self.activation.forward(y))
+                normalise_and_activate(&self.norm, &self.activation, self.conv.forward(x))
             }
 
             /// [`try_forward`](Self::try_forward) in the given mode, see

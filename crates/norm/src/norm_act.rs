@@ -101,7 +101,7 @@ impl NormAct {
     /// # Errors
     /// Those of the normalisation.
     pub fn try_forward<const D: usize>(&self, x: Tensor<D>) -> Result<Tensor<D>, NormError> {
-        Ok(self.activation.forward(self.norm.try_forward(x)?))
+        normalise_and_activate(&self.norm, &self.activation, x)
     }
 
     /// [`try_forward`](Self::try_forward) in the given mode, see
@@ -117,6 +117,18 @@ impl NormAct {
         Ok(self
             .activation
             .forward(self.norm.try_forward_mode(x, mode)?))
+    }
+}
+
+/// The normalisation and then the activation, in one pass where there is one.
+pub(crate) fn normalise_and_activate<const D: usize>(
+    norm: &Norm,
+    activation: &Activation,
+    x: Tensor<D>,
+) -> Result<Tensor<D>, NormError> {
+    match (norm, activation) {
+        (Norm::Batch(norm), Activation::Relu(_)) => norm.try_forward_relu(x),
+        _ => Ok(activation.forward(norm.try_forward(x)?)),
     }
 }
 
