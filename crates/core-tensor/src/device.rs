@@ -157,6 +157,23 @@ impl DeviceName {
         self.selector
     }
 
+    /// The name under which a device that is open is listed, with or without
+    /// autodiff; `None` for a device that this module has no name for.
+    ///
+    /// ```
+    /// use firecraft_core_tensor::device::{self, DeviceName};
+    ///
+    /// let device = device::open("flex")?.autodiff();
+    /// assert_eq!(DeviceName::of(&device).unwrap().to_string(), "flex");
+    /// # Ok::<(), device::TensorError>(())
+    /// ```
+    #[must_use]
+    pub fn of(device: &Device) -> Option<Self> {
+        let device = device.clone().without_autodiff();
+        let mut names = available().into_iter();
+        names.find(|name| construct(*name).as_ref() == Some(&device))
+    }
+
     /// Opens the device, without autodiff; `.autodiff()` it for training.
     ///
     /// On a GPU a first tiny sum is computed and read back, so that a device

@@ -225,5 +225,5 @@ fn status(fitted: &Fitted<DigitNet>) -> &'static str {
 }
 
 fn device_name(device: &Device) -> String {
-    format!("{device:?}")
+    device::DeviceName::of(device).map_or_else(|| format!("{device:?}"), |name| name.to_string())
 }
