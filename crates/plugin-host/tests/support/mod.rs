@@ -14,9 +14,12 @@ use std::{
     sync::OnceLock,
 };
 
-/// The root of the workspace, from a crate two folders below it.
-fn workspace() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    let mut above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    above
+        .find(|folder| folder.join("Cargo.lock").exists())
+        .unwrap()
 }
 
 /// Where nested builds go.
