@@ -107,8 +107,8 @@ impl Apply for Opaque {
         self.size
     }
 
+    /// Nobody knows; a plan with such a step has no inverse.
     fn moves(&self) -> bool {
-        // A plugin may.
         true
     }
 
@@ -259,6 +259,7 @@ mod tests {
             .map(|step| matches!(step, Step::Opaque(_)))
             .collect();
         assert_eq!(kinds, [false, true, false]);
+        assert!(plan.inverse(sample().meta().size).is_err());
         let mut fused = sample();
         plan.apply(&mut fused).unwrap();
         let by = chain.plan(&sample().meta(), Key::from_seed(1)).unwrap();

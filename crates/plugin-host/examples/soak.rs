@@ -3,7 +3,7 @@
 //! it compares the memory in use at half time and at the end.
 #![allow(clippy::print_stdout, reason = "a program")]
 
-use std::{error::Error, path::Path};
+use std::{error::Error, path::Path, sync::OnceLock};
 
 use firecraft_augment::{Boxes, Image, Points, Sample, Size, Transform};
 use firecraft_key::Key;
@@ -53,8 +53,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1);
     let calls = arguments.next().and_then(|n| n.to_str()?.parse().ok());
     let calls: u64 = calls.ok_or("usage: soak CALLS LIBRARY…")?;
+    let mut plugins = Vec::new();
     for path in arguments {
-        let plugin = Plugin::load(&std::path::absolute(Path::new(&path))?, None)?;
+        plugins.push(Plugin::load(&std::path::absolute(Path::new(&path))?, None)?);
+    }
+    // Libraries stay until the process ends, and so do the names of their types;
+    // reachable, so that they are not taken for leaks.
+    static PLUGINS: OnceLock<Vec<Plugin>> = OnceLock::new();
+    for plugin in PLUGINS.get_or_init(|| plugins) {
         for class in plugin.classes() {
             let Some(spec) = probe::examples(class).into_iter().next() else {
                 continue;
@@ -65,9 +71,9 @@ fn main() -> Result<(), Box<dyn Error>> {
                     half = pages();
                 }
                 if class.is_transform() {
-                    transform(&plugin, &spec, call)?;
+                    transform(plugin, &spec, call)?;
                 } else {
-                    scheduler(&plugin, &spec, call)?;
+                    scheduler(plugin, &spec, call)?;
                 }
                 // Parameters that are refused, which must leave nothing either.
                 let wrong = spec.clone().with("no_such_parameter", 1);
