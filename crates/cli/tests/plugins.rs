@@ -125,7 +125,11 @@ fn broken_promises_are_named() {
         ("careless_scheduler", "nan", "NaN"),
         ("careless_scheduler", "forgets", "after a restart at update"),
         ("careless_scheduler", "panic in save", "no save today"),
-        ("raw_transform", "too many boxes", "reports 3 rows"),
+        (
+            "raw_transform",
+            "too many boxes",
+            "more rows than there were",
+        ),
         (
             "raw_transform",
             "changes the shape",

@@ -89,6 +89,10 @@ pub(super) unsafe extern "C" fn destroy<T>(instance: *mut c_void) {
 pub(super) unsafe fn parse<T: serde::de::DeserializeOwned>(params: Str) -> Result<T, Error> {
     // SAFETY: the caller vouches for it.
     let bytes = unsafe { params.bytes() }.ok_or_else(|| Error::new("parameters without text"))?;
+    // serde would fill a struct from a list, too: parameters without names.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Error::new("expected a JSON object of parameters"));
+    }
     serde_json::from_slice(bytes).map_err(|error| Error::new(error.to_string()))
 }
 
