@@ -82,7 +82,7 @@ const NAMES: [&str; 6] = ["output", "mean", "variance", "gx", "ggamma", "gbeta"]
 fn batch_normalisation_on_flex_is_the_composite() {
     for shape in [
         [300, 7, 1],   // columns, several blocks of rows
-        [6, 700, 1],   // several blocks of columns
+        [6, 1400, 1],  // several blocks of columns
         [4, 3, 5],     // columns of short planes
         [70, 11, 63],  // just short
         [2, 3, 64],    // just long

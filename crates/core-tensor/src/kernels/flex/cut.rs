@@ -11,7 +11,7 @@ use super::{BLOCK, GRAIN};
 pub(super) const SHORT: usize = 64;
 
 /// The most columns of a block.
-pub(super) const COLUMNS: usize = 512;
+pub(super) const COLUMNS: usize = 1024;
 
 /// The most planes of a block.
 pub(super) const PLANES: usize = 32;
