@@ -1,7 +1,8 @@
 //! Times of a training step of each layer, of burn's own, and of the memory.
 //!
-//! Prints `name forward backward` lines in milliseconds, the best of several
-//! runs. `peers/norm.py` runs it beside torch; `peak NAME` instead prints the
+//! Prints `name forward backward ones` lines in milliseconds, the best of several
+//! runs; `ones` is the part of the backward pass in which burn makes the gradient
+//! of the output. `peers/norm.py` runs it beside torch; `peak NAME` instead prints the
 //! mebibytes that one step of `NAME` adds to the resident memory.
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used)]
 
@@ -40,7 +41,7 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
 }
 
 /// Milliseconds of the forward and of the backward pass. The gradient of the
-/// output is that of a sum; burn makes it, and torch is given it.
+/// output is that of a sum; burn makes it, while torch is given it.
 fn step<const D: usize>(x: Tensor<D>, forward: impl Fn(Tensor<D>) -> Tensor<D> + 'static) -> Step {
     Box::new(move || {
         let x = x.clone().require_grad();
@@ -83,7 +84,13 @@ impl Bench {
                 *best = best.min(time);
             }
         }
-        println!("{name} {:.3} {:.3}", best[0], best[1]);
+        let ones = (0..RUNS).map(|_| {
+            let start = Instant::now();
+            black_box(Tensor::<D>::ones(x.dims(), &Device::flex()));
+            start.elapsed().as_secs_f64() * 1e3
+        });
+        let ones = ones.fold(f64::INFINITY, f64::min);
+        println!("{name} {:.3} {:.3} {ones:.3}", best[0], best[1]);
     }
 
     fn images(&self, shape: [usize; 4]) {

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "flex")]
 
+use burn::module::Module;
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use firecraft_core_tensor::Key;
 use firecraft_norm::{
-    BatchNormConfig, GroupNormConfig, InstanceNormConfig, Kernels, LayerNormConfig, NormError,
-    RmsNormConfig,
+    BatchNorm, BatchNormConfig, GroupNormConfig, InstanceNormConfig, Kernels, LayerNormConfig,
+    NormError, RmsNormConfig,
 };
 
 const SHAPE: [usize; 4] = [3, 4, 5, 7];
@@ -179,6 +181,23 @@ fn a_wrong_number_of_channels_is_an_error_that_names_both() {
         let message = error.to_string();
         assert!(message.contains("has 6 features"), "{message}");
         assert!(message.contains("made for 4"), "{message}");
+    }
+}
+
+#[test]
+fn forward_relu_is_relu_after_forward_in_every_mode() {
+    let config = BatchNormConfig::new(4).with_initial_affine(1.0, 0.5);
+    for layer in BOTH.map(|kernels| config.clone().with_kernels(kernels).init(&device())) {
+        for layer in [layer.clone(), layer.clone().freeze(), layer.valid()] {
+            let [fused, separate] = [layer.clone(), layer];
+            let x = random(0, SHAPE, 3.0);
+            let got = values(fused.forward_relu(x.clone()));
+            let want = values(relu(separate.forward(x)));
+            assert!(got.contains(&0.0));
+            assert_eq!(got, want, "{:?}", fused.mode());
+            let mean = |layer: &BatchNorm| values(layer.running_mean.as_ref().unwrap().value());
+            assert_eq!(mean(&fused), mean(&separate));
+        }
     }
 }
 

@@ -16,6 +16,12 @@ fn batch_norm() {
     gradients("evaluation", &layer, [2, 3, 5], |l, x| {
         l.forward_mode(x, Mode::Eval)
     });
+    gradients("short planes and ReLU", &layer, [4, 3, 5], |l, x| {
+        l.forward_relu(x)
+    });
+    gradients("long planes and ReLU", &layer, [2, 3, 9, 8], |l, x| {
+        l.forward_relu(x)
+    });
     let last = config.with_axis(-1).init(&device());
     gradients("channels last", &last, [2, 2, 2, 3], |l, x| l.forward(x));
 }

@@ -83,7 +83,7 @@ impl<'a, const RELU: bool, G: Gradient> Backward<'a, RELU, G> {
                 let channel = self.channel(at.channels.start + i);
                 let x = &self.given.x[range.clone()];
                 #[allow(unsafe_code)]
-                // SAFETY: nobody else writes the region.
+                // SAFETY: `Step` has the region alone, and its segments do not overlap.
                 let g = unsafe { self.gradient.upstream(range) };
                 lanes[i].add(g, x, |g, x| Self::terms(g, x, channel));
             });
@@ -185,7 +185,7 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
                         let params = params[i];
                         let x = &self.given.x[range.clone()];
                         #[allow(unsafe_code)]
-                        // SAFETY: nobody else writes the region.
+                        // SAFETY: `Step` has the region alone, and its segments do not overlap.
                         unsafe {
                             self.gradient
                                 .update(range, |i, g| Self::element(g, x[i], params));
@@ -200,7 +200,7 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
                     let x = &self.given.x[range.clone()];
                     let spread = spread.map(|values| &values[..x.len()]);
                     #[allow(unsafe_code)]
-                    // SAFETY: nobody else writes the region.
+                    // SAFETY: `Step` has the region alone, and its segments do not overlap.
                     unsafe {
                         self.gradient.update(range, |i, g| {
                             Self::element(g, x[i], spread.map(|values| values[i]))

@@ -233,7 +233,7 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
                         let params = params[i];
                         let x = &self.x[range.clone()];
                         #[allow(unsafe_code)]
-                        // SAFETY: nobody else writes the region.
+                        // SAFETY: `Step` has the region alone, and its segments do not overlap.
                         let y = unsafe { self.output.part(range) };
                         for (y, x) in y.iter_mut().zip(x) {
                             y.write(Self::element(*x, params));
@@ -247,7 +247,7 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
                     let range = self.cut.run(at, row);
                     let x = &self.x[range.clone()];
                     #[allow(unsafe_code)]
-                    // SAFETY: nobody else writes the region.
+                    // SAFETY: `Step` has the region alone, and its segments do not overlap.
                     let y = unsafe { self.output.part(range) };
                     let spread = spread.map(|values| &values[..y.len()]);
                     for (i, (y, x)) in y.iter_mut().zip(x).enumerate() {
