@@ -5,6 +5,8 @@
 //! ```sh
 //! cargo run --release -p firecraft-init --example depth -- docs/init
 //! ```
+//!
+//! A second argument, `mlp` or `conv`, restricts it to that network.
 #![allow(clippy::print_stdout)]
 
 mod nets;
@@ -196,12 +198,19 @@ fn charts<N: Net>(
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = folder.ok_or("usage: depth FOLDER, where the charts are written to")?;
+    let mut arguments = std::env::args_os().skip(1);
+    let folder = arguments.next().map(PathBuf::from);
+    let folder = folder.ok_or("usage: depth FOLDER [mlp|conv]; charts go to the folder")?;
+    let only = arguments.next();
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
     std::fs::create_dir_all(&folder)?;
     for activation in [Activation::Relu, Activation::Tanh] {
-        experiment::<Mlp>(activation, &folder)?;
-        experiment::<ConvNet>(activation, &folder)?;
+        if wanted(Mlp::NAME) {
+            experiment::<Mlp>(activation, &folder)?;
+        }
+        if wanted(ConvNet::NAME) {
+            experiment::<ConvNet>(activation, &folder)?;
+        }
     }
     Ok(())
 }

@@ -141,7 +141,7 @@ impl Net for ConvNet {
     const TITLE: &'static str = "30 convolutions of 8 channels";
     const CONVOLUTIONS: bool = true;
     const STEPS: usize = 100;
-    const RATES: &'static [f64] = &[0.1, 0.03];
+    const RATES: &'static [f64] = &[0.1, 0.03, 0.01];
     const WORST: f64 = 1.8;
 
     fn new(tanh: bool, device: &Device) -> Self {
@@ -153,7 +153,8 @@ impl Net for ConvNet {
         };
         Self {
             layers: (0..Self::DEPTH).map(layer).collect(),
-            head: LinearConfig::new(Self::CHANNELS, Self::CLASSES).init(device),
+            head: LinearConfig::new(Self::CHANNELS * Self::SIDE * Self::SIDE, Self::CLASSES)
+                .init(device),
             tanh,
         }
     }
@@ -164,7 +165,7 @@ impl Net for ConvNet {
         for i in 0..Self::IMAGES {
             let class = i % Self::CLASSES;
             let angle = class as f64 * PI / Self::CLASSES as f64;
-            let phase = rng.range(0.0, 2.0 * PI);
+            let phase = rng.range(-0.5, 0.5);
             for at in 0..Self::SIDE * Self::SIDE {
                 let (x, y) = ((at % Self::SIDE) as f64, (at / Self::SIDE) as f64);
                 let wave = (1.6 * (x * angle.cos() + y * angle.sin()) + phase).sin();
@@ -181,11 +182,6 @@ impl Net for ConvNet {
             let x = probe.see(&format!("layers.{i}"), layer.forward(x));
             activate(self.tanh, x)
         });
-        // What remains of the image: its mean per channel.
-        let [images, channels, ..] = x.dims();
-        let mean = x
-            .reshape([images, channels, Self::SIDE * Self::SIDE])
-            .mean_dim(2);
-        self.head.forward(mean.reshape([images, channels]))
+        self.head.forward(x.flatten(1, 3))
     }
 }
