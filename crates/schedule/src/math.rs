@@ -1,4 +1,40 @@
-//! The one transcendental function that is worth its own code.
+//! The one transcendental function that is worth its own code, and comparisons
+//! of positions that are not whole.
+
+/// What rounding may add to a position, relative to it. Positions and boundaries
+/// are sums and quotients of a few numbers; updates of a run are much further
+/// apart than this up to a length of 10^12.
+const ROUNDING: f64 = 1e-12;
+
+/// Whether position `at` is at or past `boundary`, up to rounding: three tenths
+/// of a run are at 0.1 + 0.2, which is 0.30000000000000004.
+#[inline]
+pub(crate) fn reached(at: f64, boundary: f64) -> bool {
+    at >= boundary - boundary.abs() * ROUNDING
+}
+
+/// The whole part of `x >= 0`, up to rounding: 3 of 0.3 / 0.1, which is
+/// 2.9999999999999996.
+#[inline]
+pub(crate) fn whole(x: f64) -> f64 {
+    let near = x.round();
+    if near > x && reached(x, near) {
+        near
+    } else {
+        x.floor()
+    }
+}
+
+/// `x >= 0` rounded up, up to rounding.
+#[inline]
+pub(crate) fn whole_up(x: f64) -> f64 {
+    let near = x.round();
+    if near < x && reached(near, x) {
+        near
+    } else {
+        x.ceil()
+    }
+}
 
 /// `(1 + cos(pi x)) / 2`: 1 at 0, 0 at 1, and on in waves of length 2.
 ///
@@ -56,6 +92,22 @@ fn squared_sine(q: f64) -> f64 {
 mod tests {
     use super::*;
     use std::f64::consts::PI;
+
+    #[test]
+    fn rounding_moves_no_boundary() {
+        assert!(0.3 < 0.1 + 0.2 && reached(0.3, 0.1 + 0.2));
+        assert!(!reached(0.3, 0.300_000_1));
+        assert!((0.3_f64 / 0.1).floor() == 2.0 && whole(0.3 / 0.1) == 3.0);
+        assert_eq!(
+            [0.0, 0.5, 2.9999, 3.0, 3.5].map(whole),
+            [0.0, 0.0, 2.0, 3.0, 3.0]
+        );
+        assert!((0.1 + 0.2) * 10.0 > 3.0 && whole_up((0.1 + 0.2) * 10.0) == 3.0);
+        assert_eq!([0.0, 0.5, 3.0, 3.0001].map(whole_up), [0.0, 1.0, 3.0, 4.0]);
+        // The last update of a very long run is still before its end.
+        assert!(!reached(1e11 - 1.0, 1e11));
+        assert!(whole(f64::NAN).is_nan() && whole(f64::INFINITY) == f64::INFINITY);
+    }
 
     #[test]
     fn it_is_half_a_cosine() {

@@ -77,7 +77,14 @@ impl<S: Schedule> Scheduler for Pure<S> {
     }
 
     fn check(&self, horizon: &Horizon) -> Result<(), ScheduleError> {
-        self.unit.check(self.schedule.name(), horizon)
+        self.unit.check(self.schedule.name(), horizon)?;
+        match self.schedule.warmup() {
+            Some((field, length)) => {
+                let name = self.schedule.name();
+                self.unit.check_warmup(name, field, length, horizon)
+            }
+            None => Ok(()),
+        }
     }
 
     fn phases(&self, horizon: &Horizon) -> Vec<Phase> {

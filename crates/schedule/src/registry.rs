@@ -1,5 +1,6 @@
 //! Schedulers by name: the constructors that recipes reach.
 
+use crate::math::reached;
 use crate::{
     BoxScheduler, Combine, Combined, GreedyConfig, JitterConfig, Map, Mapped, PerGroup, Pure,
     ReduceOnPlateauConfig, RepeatConfig, ScheduleConfig, ScheduleError, Scheduler, Sequence, Slot,
@@ -241,7 +242,8 @@ fn sequence(spec: &Spec, registry: &Registry<Schedulers>) -> Result<Box<dyn Sche
     for (nth, part) in parts.into_iter().enumerate() {
         let at = |error: SpecError| error.at(nth).under("parts");
         // A start is redundant; one that is given must fit the lengths.
-        if let Some(start) = part.start.filter(|start| *start != end) {
+        let meets = |start: &f64| reached(*start, end) && reached(end, *start);
+        if let Some(start) = part.start.filter(|start| !meets(start)) {
             let what = if start > end { "a gap" } else { "an overlap" };
             let message = format!(
                 "must be {end}, where the part before ends, got {start}: {what} of {}",

@@ -28,6 +28,12 @@ pub trait Schedule: Send {
     fn phases(&self) -> Vec<Phase> {
         Vec::new()
     }
+
+    /// The parameter that sets the length of a warm-up of its own, and that
+    /// length: a run that is not longer is refused.
+    fn warmup(&self) -> Option<(&'static str, f64)> {
+        None
+    }
 }
 
 impl<S: Schedule + ?Sized> Schedule for Box<S> {
@@ -39,6 +45,9 @@ impl<S: Schedule + ?Sized> Schedule for Box<S> {
     }
     fn phases(&self) -> Vec<Phase> {
         (**self).phases()
+    }
+    fn warmup(&self) -> Option<(&'static str, f64)> {
+        (**self).warmup()
     }
 }
 

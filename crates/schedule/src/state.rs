@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// What follows from the configuration or from the
 /// [`StepContext`](crate::StepContext) is not in it. Serialises to any format;
-/// numbers survive bit for bit where the format keeps them.
+/// numbers survive bit for bit where the format keeps them: TOML does, and
+/// `serde_json` with its feature `float_roundtrip`.
 ///
 /// ```
 /// use firecraft_schedule::{ReduceOnPlateauConfig, Scheduler, StepContext};

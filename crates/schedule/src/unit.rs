@@ -1,5 +1,6 @@
 //! Positions and lengths: updates, epochs or fractions, converted here only.
 
+use crate::check::Check;
 use crate::context::Origin;
 use crate::{Horizon, ScheduleError, StepContext};
 use serde::{Deserialize, Serialize};
@@ -93,6 +94,22 @@ impl Unit {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a run is longer than a warm-up of `length`, as far as is known.
+    pub(crate) fn check_warmup(
+        self,
+        schedule: &'static str,
+        field: &str,
+        length: f64,
+        horizon: &Horizon,
+    ) -> Result<(), ScheduleError> {
+        let updates = self.to_updates(length, horizon);
+        let Some((updates, total)) = updates.zip(horizon.total_updates) else {
+            return Ok(());
+        };
+        let allowed = format!("shorter than the run of {total} updates");
+        Check::of(schedule).that(updates < total as f64, field, allowed, updates)
     }
 
     /// The first moment at or after `position`: exact where the run's lengths

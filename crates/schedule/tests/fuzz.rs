@@ -10,9 +10,9 @@ mod support;
 
 use firecraft_key::{Key, Rng};
 use firecraft_schedule::{BoxScheduler, Horizon, Scheduler, Schedulers, State, StepContext};
-use firecraft_spec::{Registries, Registry, Spec, SpecError, Value, to_value};
+use firecraft_spec::{Registries, Spec, Value, to_value};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use support::{registries, scheduler};
+use support::{fields, registries, scheduler};
 
 fn cases() -> u64 {
     let cases = std::env::var("SCHEDULE_FUZZ_CASES").ok();
@@ -76,37 +76,6 @@ fn value(rng: &mut Rng, depth: u32) -> Value {
         }
         _ => scheduler(rng, depth - 1).into(),
     }
-}
-
-/// The parameters that a type knows, as its own errors tell.
-fn fields(registry: &Registry<Schedulers>, name: &str) -> Vec<String> {
-    let inner = Spec::new("constant").with("value", 1.0);
-    let error = |spec: Spec| match registry.build(&spec) {
-        Err(error @ SpecError::Field { .. }) => error.to_string(),
-        _ => String::new(),
-    };
-    let mut known = Vec::new();
-    for extra in ["inner", "parts", "unit", "seed"] {
-        let spec = Spec::new(name).with("inner", &inner).with(extra, "updates");
-        if !error(spec).contains(&format!("`{extra}`: unknown field")) {
-            known.push(extra.to_owned());
-        }
-    }
-    for spec in [
-        Spec::new(name),
-        Spec::new(name).with("inner", &inner).with("seed", 0),
-    ] {
-        let text = error(spec.with("?", 0));
-        let list = text.split("expected one of: ").nth(1).unwrap_or("");
-        known.extend(
-            list.split(", ")
-                .filter(|field| !field.is_empty())
-                .map(str::to_owned),
-        );
-    }
-    known.sort();
-    known.dedup();
-    known
 }
 
 /// Steps a scheduler through a short run and a few odd moments.

@@ -11,6 +11,10 @@ use burn::train::metric::store::{Aggregate, EventStoreClient, Split};
 /// before the records are taken, and lets it read the metrics: the one place in
 /// its loop where a schedule can learn of them. What is saved is up to the
 /// strategy that this one wraps.
+///
+/// burn asks only if the training has checkpointers
+/// (`with_default_checkpointers`); without them no metric arrives and a plateau
+/// rule never acts.
 pub struct MetricStrategy<C> {
     inner: C,
     metric: MetricHandle,
@@ -19,7 +23,8 @@ pub struct MetricStrategy<C> {
 }
 
 impl<C: CheckpointingStrategy> MetricStrategy<C> {
-    /// The mean of the metric `name` on the validation set, for `metric`.
+    /// The mean of the metric `name` on the validation set, for `metric`. burn
+    /// names its metrics in words: `"Loss"`, `"Accuracy"`.
     pub fn new(name: impl Into<String>, metric: MetricHandle, inner: C) -> Self {
         Self {
             inner,
@@ -38,15 +43,23 @@ impl<C: CheckpointingStrategy> MetricStrategy<C> {
 }
 
 impl<C: CheckpointingStrategy> CheckpointingStrategy for MetricStrategy<C> {
+    /// # Panics
+    /// If the training has no such metric. burn's trait can't report it, and a
+    /// schedule that never hears of its metric would be silently constant.
     fn checkpointing(
         &mut self,
         epoch: usize,
         collector: &EventStoreClient,
     ) -> Vec<CheckpointingAction> {
         let metric = collector.find_metric(&self.name, epoch, Aggregate::Mean, &self.split);
-        if let Some(metric) = metric {
-            self.metric.offer(metric);
-        }
+        let Some(metric) = metric else {
+            panic!(
+                "the schedule follows `{}` of the {} split, which epoch {epoch} does not have; \
+                 register it as a numeric metric of that split",
+                self.name, self.split
+            );
+        };
+        self.metric.offer(metric);
         self.inner.checkpointing(epoch, collector)
     }
 }

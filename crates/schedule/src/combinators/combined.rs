@@ -150,10 +150,9 @@ impl Scheduler for Combined {
     }
 
     fn phases(&self, horizon: &Horizon) -> Vec<Phase> {
-        self.parts
-            .iter()
-            .flat_map(|part| part.phases(horizon))
-            .collect()
+        // Those of one part: of several they would lie upon each other.
+        let mut phases = self.parts.iter().map(|part| part.phases(horizon));
+        phases.find(|phases| !phases.is_empty()).unwrap_or_default()
     }
 }
 

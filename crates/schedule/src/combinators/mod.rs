@@ -3,6 +3,7 @@
 mod combined;
 mod ext;
 mod groups;
+mod iterated;
 mod jitter;
 mod mapped;
 mod multiplicative;
@@ -15,6 +16,7 @@ mod warmup;
 pub use combined::{Combine, Combined};
 pub use ext::SchedulerExt;
 pub use groups::PerGroup;
+pub use iterated::Iterated;
 pub use jitter::{Jitter, JitterConfig, Noise};
 pub use mapped::{Map, Mapped};
 pub use multiplicative::Multiplicative;

@@ -3,6 +3,7 @@
 use crate::check::Check;
 use crate::config::{is_default, with_methods};
 use crate::context::Origin;
+use crate::math::whole;
 use crate::{Horizon, Phase, ScheduleError, Scheduler, Slot, State, StepContext, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +81,7 @@ impl<S: Scheduler> Scheduler for Repeat<S> {
             unit,
             times,
         } = self.config;
-        let round = (unit.position(context) / length) as u64;
+        let round = whole(unit.position(context) / length) as u64;
         let round = round.min(times.unwrap_or(u64::MAX) - 1);
         let mut own = *context;
         if round != self.round {
@@ -172,6 +173,19 @@ mod tests {
         assert_eq!(values[..4], tenths);
         // The metric on the first step of a round was measured in the last one.
         assert_eq!(values[4..], [1.0, 1.0, 0.1, 0.1 * 0.1]);
+    }
+
+    #[test]
+    fn rounds_begin_on_time_though_fractions_are_not_exact() {
+        let ramp = crate::LinearConfig::new(0.0, 1.0, 10.0).init().unwrap();
+        let config = RepeatConfig::new(0.1).with_unit(Unit::Fraction);
+        let mut repeat = config.init(crate::Pure::updates(ramp)).unwrap();
+        let run = Horizon::updates(100);
+        for update in 0..100 {
+            let expected = (update % 10) as f64 / 10.0;
+            let value = step_value(&mut repeat, &run.at(update));
+            assert!((value - expected).abs() < 1e-12, "{update}: {value}");
+        }
     }
 
     #[test]

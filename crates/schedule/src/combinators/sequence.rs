@@ -3,6 +3,7 @@
 use super::combined::common_width;
 use crate::check::Check;
 use crate::context::Origin;
+use crate::math::reached;
 use crate::{
     BoxScheduler, Horizon, Phase, ScheduleError, Scheduler, Slot, State, StepContext, Unit,
 };
@@ -127,7 +128,7 @@ impl Sequence {
 impl Scheduler for Sequence {
     fn step(&mut self, context: &StepContext, out: &mut [f64]) {
         let at = self.unit.position(context);
-        let passed = self.ends.partition_point(|&end| end <= at);
+        let passed = self.ends.partition_point(|&end| reached(at, end));
         let active = passed.min(self.parts.len().saturating_sub(1));
         let start = match active.checked_sub(1) {
             Some(before) => self.ends[before],
@@ -289,6 +290,22 @@ mod tests {
         let run = Horizon::updates(30);
         let at = [5, 10, 20].map(|update| step_value(&mut sequence, &run.at(update)));
         assert_eq!(at, [0.5, 0.0, 0.5]);
+    }
+
+    #[test]
+    fn parts_begin_on_time_though_fractions_are_not_exact() {
+        let down = || line(1.0, 0.0, 100.0);
+        let mut sequence = Sequence::new(Unit::Fraction)
+            .then(line(0.0, 0.0, 1.0), 0.1)
+            .unwrap()
+            .then(line(0.0, 0.0, 1.0), 0.2)
+            .unwrap()
+            .last(down())
+            .unwrap();
+        // The last part begins at 0.1 + 0.2, a rounding error after update 30.
+        let run = Horizon::updates(100);
+        let at = [29, 30, 31].map(|update| step_value(&mut sequence, &run.at(update)));
+        assert_eq!(at, [0.0, 1.0, 0.99]);
     }
 
     #[test]

@@ -103,9 +103,8 @@ impl Scheduler for Slots {
     }
 
     fn phases(&self, horizon: &Horizon) -> Vec<Phase> {
-        self.parts
-            .first()
-            .map_or_else(Vec::new, |part| part.scheduler.phases(horizon))
+        let mut phases = self.parts.iter().map(|part| part.scheduler.phases(horizon));
+        phases.find(|phases| !phases.is_empty()).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::check::Check;
 use crate::config::{is_default, with_methods};
 use crate::context::Origin;
+use crate::math::reached;
 use crate::{Curve, Horizon, Phase, ScheduleError, Scheduler, Slot, State, StepContext, Unit};
 use serde::{Deserialize, Serialize};
 
@@ -160,7 +161,7 @@ impl<S: Scheduler> Scheduler for Warmup<S> {
     fn step(&mut self, context: &StepContext, out: &mut [f64]) {
         let WarmupConfig { length, unit, .. } = self.config;
         let at = unit.position(context);
-        let warming = at < length;
+        let warming = !reached(at, length);
         match self.config.mode {
             WarmupMode::Prefix if warming => {
                 self.origin = None;
@@ -227,12 +228,7 @@ impl<S: Scheduler> Scheduler for Warmup<S> {
     fn check(&self, horizon: &Horizon) -> Result<(), ScheduleError> {
         let WarmupConfig { length, unit, .. } = self.config;
         unit.check("warmup", horizon)?;
-        if let (Some(updates), Some(total)) =
-            (unit.to_updates(length, horizon), horizon.total_updates)
-        {
-            let allowed = format!("shorter than the run of {total} updates");
-            Check::of("warmup").that(updates < total as f64, "length", allowed, updates)?;
-        }
+        unit.check_warmup("warmup", "length", length, horizon)?;
         self.inner.check(horizon)
     }
 

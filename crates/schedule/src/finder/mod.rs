@@ -33,7 +33,8 @@ pub struct LrFinderConfig {
     /// How it grows.
     pub growth: Growth,
     /// The test ends when the smoothed loss is above this multiple of the best
-    /// one, `> 1`; 4 by default. `None` never ends it.
+    /// one (for a negative loss, above it by as much), `> 1`; 4 by default.
+    /// `None` never ends it.
     pub divergence: Option<f64>,
     /// Weight of the past in the smoothed loss, in `[0, 1)`; 0.98 by default.
     pub smoothing: f64,
@@ -153,7 +154,11 @@ impl LrFinder {
 
         self.best = self.best.min(smooth);
         let diverged = match self.config.divergence {
-            Some(limit) => smooth > limit * self.best || smooth.is_nan(),
+            // Above `limit * best`, put so that it is above for negative losses too.
+            Some(limit) => {
+                let margin = (limit - 1.0) * self.best.abs();
+                smooth - self.best > margin || smooth.is_nan()
+            }
             None => false,
         };
         diverged || self.curve.len() as u64 >= self.config.updates
@@ -227,6 +232,20 @@ mod tests {
         assert!(run(&mut finder(), |lr| if lr > 1e-3 { f64::NAN } else { 1.0 }) < 100);
         let config = LrFinderConfig::new().with_divergence(None);
         assert_eq!(run(&mut config.init().unwrap(), |lr| 1e9 * lr), 100);
+    }
+
+    #[test]
+    fn negative_losses_diverge_upwards_too() {
+        let finder = || LrFinderConfig::new().with_smoothing(0.0).init().unwrap();
+        assert_eq!(run(&mut finder(), |_| -1.0), 100);
+        assert_eq!(
+            run(&mut finder(), |lr| if lr > 1e-3 { 2.5 } else { -1.0 }),
+            52
+        );
+        assert_eq!(
+            run(&mut finder(), |lr| if lr > 1e-3 { 1.5 } else { -1.0 }),
+            100
+        );
     }
 
     #[test]

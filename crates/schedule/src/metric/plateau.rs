@@ -306,7 +306,8 @@ impl ReduceOnPlateau {
 
     fn reduce(&mut self) {
         let reduced = (self.value * self.config.factor).max(self.config.min);
-        if self.config.eps == 0.0 || self.value - reduced > self.config.eps {
+        // Never upwards, should the value have begun below the minimum.
+        if self.value - reduced > self.config.eps {
             self.value = reduced;
         }
         self.cooldown = self.config.cooldown;
@@ -411,6 +412,17 @@ mod tests {
             .with_factor(0.3)
             .with_min(0.2);
         assert_eq!(values(&config, &[1.0; 4]), [1.0, 0.3, 0.2, 0.2]);
+    }
+
+    #[test]
+    fn a_value_below_the_minimum_is_not_raised_to_it() {
+        for rule in [PlateauRule::Keras, PlateauRule::Torch, PlateauRule::Optax] {
+            let config = ReduceOnPlateauConfig::new(0.1)
+                .with_patience(1u64)
+                .with_min(0.2)
+                .with_rule(rule);
+            assert_eq!(values(&config, &[1.0; 5]), [0.1; 5]);
+        }
     }
 
     #[test]

@@ -240,6 +240,11 @@ impl FitOneCycle {
     /// If an argument is outside its range.
     pub fn init(&self) -> Result<Slots, ScheduleError> {
         let check = Check::of("fastai.fit_one_cycle");
+        check.finite("lr_max", self.lr_max)?;
+        check.open_fraction("pct_start", self.pct_start)?;
+        for (nth, &momentum) in self.moms.iter().enumerate() {
+            check.finite(&format!("moms[{nth}]"), momentum)?;
+        }
         check.positive("div", self.div)?;
         check.positive("div_final", self.div_final)?;
         let cosine = |start, middle, end| {
@@ -288,7 +293,11 @@ impl FitFlatCos {
     /// If an argument is outside its range.
     pub fn init(&self) -> Result<Pure<crate::FlatCosine>, ScheduleError> {
         let name = "fastai.fit_flat_cos";
-        Check::of(name).positive("div_final", self.div_final)?;
+        let check = Check::of(name);
+        check.finite("lr", self.lr)?;
+        check.positive("div_final", self.div_final)?;
+        let in_range = (0.0..1.0).contains(&self.pct_start);
+        check.that(in_range, "pct_start", "in [0, 1)", self.pct_start)?;
         let config = crate::FlatCosineConfig::fastai(self.lr, 1.0, self.pct_start, self.div_final);
         Ok(Pure::new(config.init()?, Unit::Fraction))
     }
@@ -362,6 +371,8 @@ impl ReduceLROnPlateau {
     /// If an argument is outside its range.
     pub fn init(&self) -> Result<ReduceOnPlateau, ScheduleError> {
         let check = Check::of("fastai.ReduceLROnPlateau");
+        check.finite("base_lr", self.base_lr)?;
+        check.non_negative("min_lr", self.min_lr)?;
         check.that(self.factor > 1.0, "factor", "> 1, it divides", self.factor)?;
         check.finite("factor", self.factor)?;
         // fastai knows losses and errors by name; all else it maximises.

@@ -208,7 +208,8 @@ impl CosineDecay {
             } else {
                 cosine.value(at - warmup)
             }
-        }))
+        })
+        .warming("warmup_steps", warmup))
     }
 }
 

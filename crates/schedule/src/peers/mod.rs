@@ -37,6 +37,7 @@ pub(crate) fn register(registry: &mut Registry<Schedulers>) -> Result<(), SpecEr
 pub struct Formula {
     name: &'static str,
     function: Box<dyn Fn(f64) -> f64 + Send>,
+    warmup: Option<(&'static str, f64)>,
 }
 
 impl Formula {
@@ -44,7 +45,14 @@ impl Formula {
         Self {
             name,
             function: Box::new(function),
+            warmup: None,
         }
+    }
+
+    /// With a warm-up of `length`, which the parameter `field` sets.
+    fn warming(mut self, field: &'static str, length: f64) -> Self {
+        self.warmup = Some((field, length)).filter(|_| length > 0.0);
+        self
     }
 }
 
@@ -54,6 +62,9 @@ impl Schedule for Formula {
     }
     fn name(&self) -> &'static str {
         self.name
+    }
+    fn warmup(&self) -> Option<(&'static str, f64)> {
+        self.warmup
     }
 }
 

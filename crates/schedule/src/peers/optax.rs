@@ -499,6 +499,7 @@ impl WarmupConstantSchedule {
     /// # Errors
     /// If an argument is outside its range.
     pub fn init(&self) -> Result<Formula, ScheduleError> {
+        Check::of("optax.warmup_constant_schedule").finite("peak_value", self.peak_value)?;
         ramp(self.init_value, self.peak_value, self.warmup_steps)
     }
 }
@@ -565,7 +566,8 @@ impl WarmupCosineDecaySchedule {
             ramp(self.init_value, self.peak_value, steps)?,
             Formula::new(name, move |at| cosine.value(at)),
         ];
-        Ok(Formula::new(name, join(parts, vec![warmup as f64])))
+        let length = warmup as f64;
+        Ok(Formula::new(name, join(parts, vec![length])).warming("warmup_steps", length))
     }
 }
 
@@ -599,6 +601,7 @@ impl WarmupExponentialDecaySchedule {
     /// If an argument is outside its range.
     pub fn init(&self) -> Result<Formula, ScheduleError> {
         let name = "optax.warmup_exponential_decay_schedule";
+        Check::of(name).finite("peak_value", self.peak_value)?;
         let decay = ExponentialDecay {
             init_value: self.peak_value,
             transition_steps: self.transition_steps,
@@ -609,10 +612,8 @@ impl WarmupExponentialDecaySchedule {
         };
         let warmup = ramp(self.init_value, self.peak_value, self.warmup_steps)?;
         let boundary = self.warmup_steps as f64;
-        Ok(Formula::new(
-            name,
-            join(vec![warmup, decay.init()?], vec![boundary]),
-        ))
+        let parts = vec![warmup, decay.init()?];
+        Ok(Formula::new(name, join(parts, vec![boundary])).warming("warmup_steps", boundary))
     }
 }
 

@@ -81,7 +81,8 @@ macro_rules! linear_warmup {
                         let $since = step - warmup;
                         $value
                     }
-                }))
+                })
+                .warming("warmup_steps", warmup))
             }
         }
 
@@ -146,7 +147,8 @@ impl Rex {
 
 schedule_config!(Rex => Formula, "pytorch_optimizer.rex", "pytorch-optimizer's rex");
 
-/// `chebyshev`: nodes of the next power of two, two steps late.
+/// `chebyshev`: nodes of the next power of two, two steps late. The order is
+/// that of two nodes fewer, so only half of four nodes are ever used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -178,7 +180,8 @@ impl Chebyshev {
         } else {
             1
         };
-        let nodes: Nodes = ChebyshevConfig::new(self.base_lr, nodes).init()?;
+        let config = ChebyshevConfig::new(self.base_lr, nodes);
+        let nodes: Nodes = config.init_in_order_of(nodes.saturating_sub(2))?;
         Ok(Formula::new(name, move |at| {
             nodes.value((at - 2.0).max(0.0))
         }))
@@ -344,3 +347,22 @@ schedule_config!(
     WarmupStableDecay => Formula, "pytorch_optimizer.warmup_stable_decay",
     "pytorch-optimizer's warmup_stable_decay"
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_chebyshev_nodes_are_used_by_half_as_in_the_peer() {
+        let config = Chebyshev {
+            base_lr: 0.1,
+            num_epochs: 4,
+            is_warmup: false,
+        };
+        let steps = config.init().unwrap();
+        let at = [0.0, 2.0, 3.0, 9.0].map(|t| (steps.value(t) * 1e9).round() / 1e9);
+        let node = |theta: f64| 0.1 / (0.525 - 0.475 * (theta * PI).cos());
+        let expected = [0.125, 0.125, 0.375, 0.375].map(|theta| (node(theta) * 1e9).round() / 1e9);
+        assert_eq!(at, expected);
+    }
+}

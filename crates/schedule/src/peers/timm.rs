@@ -85,7 +85,8 @@ struct Common {
     warmup_t: f64,
     warmup_lr_init: f64,
     t_in_epochs: bool,
-    noise: Option<(NoiseRange, JitterConfig, u64)>,
+    jitter: JitterConfig,
+    noise: Option<(NoiseRange, u64)>,
 }
 
 impl Common {
@@ -94,6 +95,16 @@ impl Common {
         check.finite("base_lr", self.base_lr)?;
         check.non_negative("warmup_t", self.warmup_t)?;
         check.non_negative("warmup_lr_init", self.warmup_lr_init)?;
+        check.fraction("noise_pct", self.jitter.limit)?;
+        check.non_negative("noise_std", self.jitter.std)?;
+        match self.noise {
+            Some((NoiseRange::From(from), _)) => check.finite("noise_range_t", from)?,
+            Some((NoiseRange::Between(from, to), _)) => {
+                check.finite("noise_range_t[0]", from)?;
+                check.finite("noise_range_t[1]", to)?;
+            }
+            None => {}
+        }
         Ok(check)
     }
 
@@ -129,7 +140,8 @@ impl Common {
             } else {
                 schedule.value(at - shift)
             }
-        });
+        })
+        .warming("warmup_t", warmup);
         let pure = Pure::new(formula, self.unit());
         self.noisy(pure)
     }
@@ -139,7 +151,7 @@ impl Common {
         scheduler: impl crate::Scheduler + 'static,
     ) -> Result<BoxScheduler, ScheduleError> {
         let unit = self.unit();
-        let Some((range, config, seed)) = self.noise else {
+        let Some((range, seed)) = self.noise else {
             return Ok(Box::new(scheduler));
         };
         let (from, to) = match range {
@@ -147,7 +159,11 @@ impl Common {
             NoiseRange::Between(from, to) => (from, Some(to)),
         };
         // The constructor makes no noise.
-        let config = config.with_from(from.max(1.0)).with_to(to).with_unit(unit);
+        let config = self
+            .jitter
+            .with_from(from.max(1.0))
+            .with_to(to)
+            .with_unit(unit);
         let key = Key::from_seed(seed).named("timm");
         let noisy: Jitter<_> = config.init(scheduler, key)?;
         Ok(Box::new(noisy))
@@ -196,7 +212,8 @@ macro_rules! scheduler {
                     warmup_t: self.warmup_t,
                     warmup_lr_init: self.warmup_lr_init,
                     t_in_epochs: self.t_in_epochs,
-                    noise: self.noise_range_t.map(|range| (range, jitter, self.noise_seed)),
+                    jitter,
+                    noise: self.noise_range_t.map(|range| (range, self.noise_seed)),
                 }
             }
         }
@@ -233,6 +250,7 @@ impl Cycles {
             .with_curve(curve)
             .with_k_decay(self.k_decay)
             .init()
+            .map(crate::WarmRestarts::loose)
     }
 }
 
@@ -500,6 +518,7 @@ impl WSDLRScheduler {
         check.open_fraction("decay_ratio", self.decay_ratio)?;
         check.positive("decay_power", self.decay_power)?;
         check.positive("stable_power", self.stable_power)?;
+        check.finite("stable_timescale", self.stable_timescale.unwrap_or(0.0))?;
         let timescale = self.stable_timescale.unwrap_or(self.warmup_t);
         let stable = match self.stable_fn.as_str() {
             "constant" => crate::StablePhase::Constant,
@@ -606,7 +625,8 @@ impl PlateauLRScheduler {
             warmup_t: self.warmup_t,
             warmup_lr_init: self.warmup_lr_init,
             t_in_epochs: true,
-            noise: self.noise_range_t.map(|range| (range, jitter, seed)),
+            jitter,
+            noise: self.noise_range_t.map(|range| (range, seed)),
         };
         let check = common.check()?;
         check.open_fraction("decay_rate", self.decay_rate)?;

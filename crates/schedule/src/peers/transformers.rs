@@ -57,6 +57,7 @@ fn warmed_up(
                 factor(at - warmup)
             }
     })
+    .warming("num_warmup_steps", warmup)
 }
 
 /// The length of the decay as transformers has it.
@@ -304,6 +305,7 @@ fn min_rate(
 ) -> Result<f64, ScheduleError> {
     let check = Check::of(name);
     check.positive("base_lr", base_lr)?;
+    check.finite("min_lr_rate", min_lr_rate.unwrap_or(0.0))?;
     let rate = match (min_lr, min_lr_rate) {
         (Some(min_lr), None) => {
             check.finite("min_lr", min_lr)?;
@@ -409,7 +411,8 @@ impl CosineWarmupWithMinLr {
                 (cosine * (1.0 - floor) + floor).max(0.0)
             };
             base_lr * factor
-        }))
+        })
+        .warming("num_warmup_steps", warmup))
     }
 }
 
@@ -578,6 +581,13 @@ impl Greedy {
         let name = "transformers.greedy";
         let (relative, absolute) =
             super::torch::threshold(name, self.threshold, &self.threshold_mode)?;
+        let check = Check::of(name);
+        check.finite("base_lr", self.base_lr)?;
+        check.non_negative("min_lr", self.min_lr)?;
+        check.finite("max_lr", self.max_lr)?;
+        check.ordered(("min_lr", self.min_lr), ("max_lr", self.max_lr))?;
+        check.at_least_one("window_size", self.window_size)?;
+        check.at_least_one("reset_start", self.reset_start)?;
         GreedyConfig::new(self.base_lr)
             .with_mode(self.mode)
             .with_factor(self.factor)

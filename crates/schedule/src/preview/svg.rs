@@ -3,6 +3,10 @@
 use super::Preview;
 use crate::{LrFinder, Suggestion};
 use firecraft_plot::{LineChart, Scale, Series};
+use std::fmt::Write;
+
+/// Width and height of a chart in pixels.
+const SIZE: (u32, u32) = (640, 300);
 
 impl Preview {
     /// One chart per hyper-parameter, with its name: the curves of all groups
@@ -28,14 +32,15 @@ impl Preview {
     fn empty_chart(&self, parameter: &str) -> LineChart {
         let chart = LineChart::new(format!("Schedule of {parameter}"))
             .x_label("update")
-            .y_label(parameter);
+            .y_label(parameter)
+            .size(SIZE.0, SIZE.1);
         self.phases.iter().fold(chart, |chart, phase| {
             chart.phase(phase.name.clone(), phase.start, phase.end)
         })
     }
 
-    /// The chart of the first hyper-parameter as an SVG document; an empty one
-    /// if there is none.
+    /// The charts of all hyper-parameters, one below the other, as an SVG
+    /// document.
     ///
     /// ```
     /// use firecraft_schedule::*;
@@ -46,10 +51,20 @@ impl Preview {
     /// ```
     #[must_use]
     pub fn to_svg(&self) -> String {
-        match self.charts().into_iter().next() {
-            Some((_, chart)) => chart.to_svg(),
-            None => LineChart::new("Schedule").to_svg(),
+        let charts = self.charts();
+        if let [(_, chart)] = &charts[..] {
+            return chart.to_svg();
         }
+        let (width, height) = (SIZE.0, SIZE.1 as usize * charts.len());
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+             viewBox=\"0 0 {width} {height}\">\n"
+        );
+        for (nth, (_, chart)) in charts.iter().enumerate() {
+            let y = SIZE.1 as usize * nth;
+            let _ = write!(svg, "<svg y=\"{y}\">\n{}</svg>\n", chart.to_svg());
+        }
+        svg + "</svg>\n"
     }
 }
 
@@ -93,6 +108,9 @@ mod tests {
         assert_eq!(names, ["lr", "momentum"]);
         let svg = charts[0].1.to_svg();
         assert!(svg.contains("backbone") && svg.contains("head"));
+        let all = preview.to_svg();
+        assert!(all.contains("Schedule of lr") && all.contains("Schedule of momentum"));
+        assert_eq!(all.matches("<svg").count(), all.matches("</svg>").count());
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl ChebyshevConfig {
     /// # Errors
     /// If a number is outside its range.
     pub fn init(&self) -> Result<Chebyshev, ScheduleError> {
+        self.init_in_order_of(self.length)
+    }
+
+    /// The nodes in the fractal order of `count`, of which there may be fewer.
+    pub(crate) fn init_in_order_of(&self, count: u64) -> Result<Chebyshev, ScheduleError> {
         let check = Check::of("chebyshev");
         check.finite("base", self.base)?;
         let allowed = format!("in 1 ..= {MAX_LENGTH}");
@@ -59,8 +64,9 @@ impl ChebyshevConfig {
         let radius = (self.upper - self.lower) / 2.0;
         let n = self.length as f64;
         let node = |i: usize| 1.0 / (centre - radius * ((i as f64 + 0.5) * PI / n).cos());
-        let values = fractal_permutation(self.length as usize)
+        let values = fractal_permutation(count as usize)
             .into_iter()
+            .filter(|&i| i < self.length as usize)
             .map(|i| self.base * node(i))
             .collect();
         Ok(Chebyshev { values })
@@ -72,15 +78,14 @@ schedule_config!(
     { with_lower: lower: f64, with_upper: upper: f64 }
 );
 
-/// The indices below `length` in fractal order: doubled by reflection to the
-/// next power of two, those beyond left out.
-fn fractal_permutation(length: usize) -> Vec<usize> {
+/// Indices in fractal order: doubled by reflection until there are `count`, the
+/// next power of two of them.
+fn fractal_permutation(count: usize) -> Vec<usize> {
     let mut order = vec![0];
-    while order.len() < length {
+    while order.len() < count {
         let mirror = 2 * order.len() - 1;
         order = order.iter().flat_map(|&i| [i, mirror - i]).collect();
     }
-    order.retain(|&i| i < length);
     order
 }
 
@@ -120,7 +125,6 @@ mod tests {
     #[test]
     fn the_permutation_is_fractal() {
         assert_eq!(fractal_permutation(8), [0, 7, 3, 4, 1, 6, 2, 5]);
-        assert_eq!(fractal_permutation(5), [0, 3, 4, 1, 2]);
         assert_eq!(fractal_permutation(1), [0]);
     }
 

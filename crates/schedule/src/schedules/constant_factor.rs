@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::reached;
 use crate::{Phase, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -75,10 +76,10 @@ pub struct ConstantFactor {
 impl Schedule for ConstantFactor {
     #[inline]
     fn value(&self, at: f64) -> f64 {
-        if at < self.length {
-            self.before
-        } else {
+        if reached(at, self.length) {
             self.after
+        } else {
+            self.before
         }
     }
     fn name(&self) -> &'static str {

@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::{is_default, one, schedule_config};
+use crate::math::whole;
 use crate::{Phase, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -151,8 +152,8 @@ impl Schedule for Cyclic {
     fn value(&self, at: f64) -> f64 {
         let config = &self.config;
         let at = at.max(0.0);
-        let cycle = (1.0 + at / self.total).floor();
-        let x = 1.0 + at / self.total - cycle;
+        let cycle = 1.0 + whole(at / self.total);
+        let x = (1.0 + at / self.total - cycle).max(0.0);
         let height = if x <= self.ratio {
             x / self.ratio
         } else {

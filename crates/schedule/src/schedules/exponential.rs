@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::{is_default, one, schedule_config};
+use crate::math::whole;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +89,7 @@ impl Schedule for Exponential {
         let config = &self.config;
         let mut p = (at - config.begin).max(0.0) / config.length;
         if config.staircase {
-            p = p.floor();
+            p = whole(p);
         }
         let value = config.start * config.rate.powf(p);
         match config.end {

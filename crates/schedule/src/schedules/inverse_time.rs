@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::{is_default, one, schedule_config};
+use crate::math::whole;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,7 @@ impl Schedule for InverseTimeDecay {
         let config = &self.config;
         let mut p = at / config.length;
         if config.staircase {
-            p = p.floor();
+            p = whole(p);
         }
         config.start / (1.0 + config.rate * p)
     }

@@ -3,6 +3,7 @@
 use super::step::tenth;
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::reached;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,7 @@ impl Schedule for MultiStep {
     fn value(&self, at: f64) -> f64 {
         let passed = self
             .milestones
-            .partition_point(|&milestone| milestone <= at);
+            .partition_point(|&milestone| reached(at, milestone));
         self.start * self.factor.powi(passed as i32)
     }
     fn name(&self) -> &'static str {

@@ -78,6 +78,9 @@ impl Schedule for Noam {
     fn name(&self) -> &'static str {
         "noam"
     }
+    fn warmup(&self) -> Option<(&'static str, f64)> {
+        Some(("warmup", self.warmup))
+    }
     fn phases(&self) -> Vec<Phase> {
         vec![Phase::new("warm-up", 0.0, self.warmup)]
     }

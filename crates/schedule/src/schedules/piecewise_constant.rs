@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::{is_default, schedule_config};
+use crate::math::reached;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -104,8 +105,8 @@ impl Schedule for PiecewiseConstant {
             .config
             .boundaries
             .partition_point(|&boundary| match self.config.switch {
-                Switch::AtBoundary => boundary <= at,
-                Switch::AfterBoundary => boundary < at,
+                Switch::AtBoundary => reached(at, boundary),
+                Switch::AfterBoundary => !reached(boundary, at),
             });
         self.config.values[passed]
     }

@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::{is_default, one, schedule_config};
+use crate::math::whole_up;
 use crate::{Phase, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ impl Schedule for Polynomial {
         let config = &self.config;
         let mut p = at.max(0.0) / config.length;
         if config.cycle && p > 0.0 {
-            p /= p.ceil();
+            p /= whole_up(p);
         }
         p = p.min(1.0);
         if config.k_decay != 1.0 {

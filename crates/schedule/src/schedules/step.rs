@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::whole;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +75,7 @@ impl Schedule for Step {
             every,
             factor,
         } = self.config;
-        start * factor.powf((at / every).floor())
+        start * factor.powf(whole(at / every))
     }
     fn name(&self) -> &'static str {
         "step"

@@ -2,6 +2,7 @@
 
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::reached;
 use crate::{Curve, Phase, Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +54,7 @@ impl TanhConfig {
         check.finite("start", self.start)?;
         check.finite("end", self.end)?;
         check.positive("length", self.length)?;
+        check.finite("lower", self.lower)?;
         check.finite("upper", self.upper)?;
         let below = format!("< `upper` = {}", self.upper);
         check.that(self.lower < self.upper, "lower", below, self.lower)?;
@@ -87,7 +89,7 @@ impl Schedule for Tanh {
     #[inline]
     fn value(&self, at: f64) -> f64 {
         let config = &self.config;
-        if at >= config.length {
+        if reached(at, config.length) {
             return config.end;
         }
         let curve = Curve::Tanh {

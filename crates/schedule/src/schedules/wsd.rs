@@ -161,6 +161,9 @@ impl Schedule for WarmupStableDecay {
     fn name(&self) -> &'static str {
         "warmup_stable_decay"
     }
+    fn warmup(&self) -> Option<(&'static str, f64)> {
+        Some(("warmup", self.config.warmup))
+    }
     fn phases(&self) -> Vec<Phase> {
         let config = &self.config;
         let stable = config.warmup + config.stable;

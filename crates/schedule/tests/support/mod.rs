@@ -1,13 +1,47 @@
 //! Random specs for the tests of whole recipes.
 
+// Each test binary uses its own part.
+#![allow(dead_code)]
+
 use firecraft_key::Rng;
-use firecraft_schedule::register;
-use firecraft_spec::{Registries, Spec, Value};
+use firecraft_schedule::{Schedulers, register};
+use firecraft_spec::{Registries, Registry, Spec, SpecError, Value};
 
 pub(crate) fn registries() -> Registries {
     let mut registries = Registries::new();
     register(&mut registries).unwrap();
     registries
+}
+
+/// The parameters that a type knows, as its own errors tell.
+pub(crate) fn fields(registry: &Registry<Schedulers>, name: &str) -> Vec<String> {
+    let inner = Spec::new("constant").with("value", 1.0);
+    let error = |spec: Spec| match registry.build(&spec) {
+        Err(error @ SpecError::Field { .. }) => error.to_string(),
+        _ => String::new(),
+    };
+    let mut known = Vec::new();
+    for extra in ["inner", "parts", "unit", "seed"] {
+        let spec = Spec::new(name).with("inner", &inner).with(extra, "updates");
+        if !error(spec).contains(&format!("`{extra}`: unknown field")) {
+            known.push(extra.to_owned());
+        }
+    }
+    for spec in [
+        Spec::new(name),
+        Spec::new(name).with("inner", &inner).with("seed", 0),
+    ] {
+        let text = error(spec.with("?", 0));
+        let list = text.split("expected one of: ").nth(1).unwrap_or("");
+        known.extend(
+            list.split(", ")
+                .filter(|field| !field.is_empty())
+                .map(str::to_owned),
+        );
+    }
+    known.sort();
+    known.dedup();
+    known
 }
 
 fn pick<T: Copy>(rng: &mut Rng, of: &[T]) -> T {

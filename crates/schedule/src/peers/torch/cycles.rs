@@ -82,6 +82,8 @@ impl OneCycleLR {
         check.fraction("pct_start", self.pct_start)?;
         check.positive("div_factor", self.div_factor)?;
         check.positive("final_div_factor", self.final_div_factor)?;
+        check.finite("base_momentum", self.base_momentum)?;
+        check.finite("max_momentum", self.max_momentum)?;
         let config = OneCycleConfig::new(self.max_lr, total as f64)
             .with_rise(self.pct_start)
             .with_div_factor(self.div_factor)
@@ -155,6 +157,7 @@ impl CyclicLR {
         check.finite("max_lr", self.max_lr)?;
         check.ordered(("base_lr", self.base_lr), ("max_lr", self.max_lr))?;
         check.positive("step_size_up", self.step_size_up)?;
+        check.non_negative("step_size_down", self.step_size_down.unwrap_or(0.0))?;
         let momenta = (self.base_momentum, self.max_momentum);
         check.ordered(("base_momentum", momenta.0), ("max_momentum", momenta.1))?;
         let config = CyclicConfig::new(self.base_lr, self.max_lr, self.step_size_up)

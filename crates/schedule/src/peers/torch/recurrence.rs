@@ -254,6 +254,8 @@ impl Recurrence {
                     // At a milestone the next one is started from the base.
                     Some(milestone) if milestone == t => schedulers[active].start(base_lr),
                     Some(milestone) => schedulers[active].next(t - milestone, lr, base_lr),
+                    // Its construction undoes what the chain did before it.
+                    None if t == 0 => schedulers[active].start(base_lr),
                     None => schedulers[active].next(t, lr, base_lr),
                 }
             }
@@ -478,6 +480,27 @@ mod tests {
         for (t, lr) in alone(linear, 30).into_iter().enumerate() {
             assert!((lr - closed.value(t as f64)).abs() < 1e-12, "{t}");
         }
+    }
+
+    #[test]
+    fn a_sequence_in_a_chain_starts_from_the_base_as_in_torch() {
+        let constant = |factor| Recurrence::Constant {
+            factor,
+            total_iters: 20,
+        };
+        let sequence = Recurrence::Sequential {
+            schedulers: vec![constant(0.5), Recurrence::Exponential { gamma: 0.9 }],
+            milestones: vec![10],
+        };
+        let first = |schedulers| {
+            let chain = ChainedScheduler {
+                base_lr: 1.0,
+                schedulers,
+            };
+            step_value(&mut chain.init().unwrap(), &StepContext::at(0))
+        };
+        assert_eq!(first(vec![constant(0.1), sequence.clone()]), 0.5);
+        assert_eq!(first(vec![sequence, constant(0.1)]), 0.05);
     }
 
     #[test]
