@@ -57,11 +57,29 @@ proptest! {
         // Through text, as a checkpoint does.
         let text = toml::to_string(&first.state()).unwrap();
         let state: State = toml::from_str(&text).unwrap();
+        let text = serde_json::to_string(&first.state()).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<State>(&text).unwrap(), &state);
         let mut second = build(&spec);
         second.restore(&state).unwrap();
         prop_assert_eq!(second.state(), state);
         resumed.extend(values(&mut second, &contexts[split..]));
         prop_assert_eq!(resumed, whole, "{}", spec);
+    }
+
+    #[test]
+    fn every_number_survives_json_and_toml_bit_for_bit(bits: u64) {
+        let value = f64::from_bits(bits);
+        let state = State::new("any", 1).with("value", value);
+        let bits_of = |state: State| {
+            let value = state.open("any", 1).unwrap().get::<f64>("value").unwrap();
+            // All NaN are one.
+            if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() }
+        };
+        let json = serde_json::to_string(&state).unwrap();
+        let toml = toml::to_string(&state).unwrap();
+        let expected = bits_of(state);
+        prop_assert_eq!(bits_of(serde_json::from_str(&json).unwrap()), expected, "{}", json);
+        prop_assert_eq!(bits_of(toml::from_str(&toml).unwrap()), expected, "{}", toml);
     }
 
     #[test]
