@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 /// The parameters.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{"start": 0.01}]))]
 pub struct BoldDriver {
     /// The first value, above 0.
     pub start: f64,

@@ -65,6 +65,7 @@ impl Transform for Invert {
 /// One value.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{"value": 0.1}]))]
 pub(crate) struct Constant {
     value: f64,
 }
