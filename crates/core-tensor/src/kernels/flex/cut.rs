@@ -214,11 +214,8 @@ mod tests {
             for block in 0..channels.div_ceil(cut.width) {
                 for part in 0..cut.parts {
                     let at = cut.part(block, part);
-                    prop_assert!(at.channels.len() * cut.length <= if cut.is_columns() {
-                        COLUMNS
-                    } else {
-                        BLOCK
-                    });
+                    let most = if cut.is_columns() { COLUMNS } else { BLOCK };
+                    prop_assert!(at.channels.len() * cut.length <= most);
                     let mut mark = |range: Range<usize>| {
                         seen[range].iter_mut().for_each(|n| *n += 1);
                     };
