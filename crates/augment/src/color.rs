@@ -2,21 +2,69 @@
 
 use crate::{AugmentError, Image};
 
-/// Luma as torchvision computes it (ITU-R BT.601, rounded).
-#[inline]
+/// Weights of the luma as torchvision has them (ITU-R BT.601, rounded).
+pub(crate) const LUMA: [f32; 3] = [0.2989, 0.587, 0.114];
+
+/// Luma as torchvision computes it.
+#[inline(always)]
 pub(crate) fn grey([r, g, b]: [f32; 3]) -> f32 {
-    r * 0.2989 + g * 0.587 + b * 0.114
+    r * LUMA[0] + g * LUMA[1] + b * LUMA[2]
 }
 
-/// Luma of bytes as Pillow computes it, in 16-bit fixed point.
-#[inline]
-pub(crate) fn grey_pillow([r, g, b]: [u8; 3]) -> u8 {
-    let sum = u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471;
-    ((sum + 0x8000) >> 16) as u8
+/// Luma of bytes as Pillow computes it, in 16-bit fixed point: whole numbers
+/// below 2^24, which `f32` holds.
+#[inline(always)]
+pub(crate) fn grey_pillow([r, g, b]: [f32; 3]) -> f32 {
+    let sum = r * 19595.0 + g * 38470.0 + b * 7471.0;
+    ((sum + 32768.0) * (1.0 / 65536.0)).floor()
+}
+
+/// Turns the hue of a colour by `sixths` of a turn, in `0..6`. Works in any
+/// unit, since HSV is linear in the brightness.
+#[inline(always)]
+pub(crate) fn turn_hue([r, g, b]: [f32; 3], sixths: f32) -> [f32; 3] {
+    let value = larger(larger(r, g), b);
+    let range = value - smaller(smaller(r, g), b);
+    let inverse = 1.0 / range;
+    let hue = if value == r {
+        (g - b) * inverse
+    } else if value == g {
+        (b - r) * inverse + 2.0
+    } else {
+        (r - g) * inverse + 4.0
+    };
+    let hue = hue + sixths;
+    // A channel falls linearly in one sextant, is lowest in two and rises in
+    // another.
+    let channel = |offset: f32| {
+        let at = hue + offset;
+        let at = if at >= 6.0 { at - 6.0 } else { at };
+        let at = if at >= 6.0 { at - 6.0 } else { at };
+        value - range * larger(smaller(smaller(at, 4.0 - at), 1.0), 0.0)
+    };
+    let turned = [channel(5.0), channel(3.0), channel(1.0)];
+    let grey = range == 0.0;
+    [
+        if grey { r } else { turned[0] },
+        if grey { g } else { turned[1] },
+        if grey { b } else { turned[2] },
+    ]
+}
+
+/// `max` in one instruction, for what is a number.
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
+}
+
+/// `min` in one instruction, for what is a number.
+#[inline(always)]
+fn smaller(a: f32, b: f32) -> f32 {
+    if a < b { a } else { b }
 }
 
 /// Hue in turns, saturation and value of a colour in `0..=1`.
-#[inline]
+#[inline(always)]
 pub(crate) fn rgb_to_hsv([r, g, b]: [f32; 3]) -> [f32; 3] {
     let value = r.max(g).max(b);
     let range = value - r.min(g).min(b);
@@ -40,7 +88,7 @@ pub(crate) fn rgb_to_hsv([r, g, b]: [f32; 3]) -> [f32; 3] {
 }
 
 /// The colour of a hue in turns, a saturation and a value.
-#[inline]
+#[inline(always)]
 pub(crate) fn hsv_to_rgb([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     let h = hue * 6.0;
     let sextant = h as u8;
@@ -86,11 +134,24 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn turning_the_hue_is_turning_it_in_hsv(
+            r in 0.0..1.0_f32, g in 0.0..1.0_f32, b in 0.0..1.0_f32, turns in 0.0..1.0_f32,
+        ) {
+            let [h, s, v] = rgb_to_hsv([r, g, b]);
+            let expected = hsv_to_rgb([(h + turns).fract(), s, v]);
+            for (a, b) in turn_hue([r, g, b], turns * 6.0).into_iter().zip(expected) {
+                prop_assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
+    }
+
     #[test]
     fn primaries_have_their_hue() {
         assert_eq!(rgb_to_hsv([1.0, 0.0, 0.0]), [0.0, 1.0, 1.0]);
         assert_eq!(rgb_to_hsv([0.0, 1.0, 0.0]), [1.0 / 3.0, 1.0, 1.0]);
         assert_eq!(rgb_to_hsv([0.0, 0.0, 0.5]), [2.0 / 3.0, 1.0, 0.5]);
-        assert_eq!(grey_pillow([255, 255, 255]), 255);
+        assert_eq!(grey_pillow([255.0; 3]), 255.0);
     }
 }

@@ -25,6 +25,8 @@
 //! and [`register`] makes all of them available to specs. [`Mixing`] mixes the
 //! samples of a batch, [`Views`] are several looks at one sample, and
 //! [`preview_sample`] draws what a transform does.
+//! [`Executor`] makes a normalised batch of many images of bytes at once, on
+//! all threads.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {
@@ -60,6 +62,7 @@
 
 mod color;
 mod error;
+mod executor;
 mod factor;
 pub mod geometry;
 pub mod kernel;
@@ -70,6 +73,7 @@ pub mod mix;
 mod opaque;
 mod ops;
 mod plan;
+mod planner;
 mod preview;
 mod registry;
 mod sample;
@@ -78,6 +82,7 @@ mod transform;
 mod views;
 
 pub use error::AugmentError;
+pub use executor::Executor;
 pub use factor::Factor;
 pub use geometry::{Border, Interpolation, Matrix, Region, Size, Warp, fuse};
 pub use kernel::ResizeFilter;
@@ -110,6 +115,7 @@ pub use ops::{
     VerticalFlip, WarpAffine,
 };
 pub use plan::{Apply, Plan, Step};
+pub use planner::{Fused, Fusion};
 pub use preview::{Preview, preview, preview_sample};
 pub use registry::register;
 pub use sample::{BoxFormat, BoxPolicy, BoxRules, Boxes, Image, Points, Sample, Values};

@@ -1,5 +1,6 @@
 //! Plans: what will be done to one sample, and doing it.
 
+use crate::kernel::look_up;
 use crate::opaque::Opaque;
 use crate::ops::{
     AutoContrast, Blend, BoxBlur, Brightness, Call, Clahe, ColorMatrix, Compress, Contrast,
@@ -8,7 +9,8 @@ use crate::ops::{
     Posterize, Rescale, ResizeRegion, SanitizeBoxes, SanitizePoints, Saturation, SelectBoxes,
     Sharpness, Solarize, SolarizeAdd, ToF32, ToRgb, ToU8,
 };
-use crate::{AugmentError, Border, Sample, Size, Transforms, Warp, geometry};
+use crate::planner::{self, Fusion};
+use crate::{AugmentError, Border, Sample, SampleMeta, Size, Transforms, Warp};
 use firecraft_spec::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,13 @@ pub trait Apply {
     /// The new byte for each byte, if the step changes every value of an
     /// image of bytes by itself. Such steps join into one table.
     fn byte_map(&self) -> Option<[u8; 256]> {
+        None
+    }
+
+    /// The change of colours as one matrix, if it is linear but for clipping
+    /// and rounding. Such steps join into one matrix.
+    fn color_matrix(&self, channels: usize) -> Option<ColorMatrix> {
+        let _ = channels;
         None
     }
 
@@ -102,9 +111,17 @@ macro_rules! steps {
                 }
             }
 
-            fn as_apply(&self) -> &dyn Apply {
+            pub(crate) fn as_apply(&self) -> &dyn Apply {
                 match self {
                     $(Self::$kind(step) => step,)*
+                }
+            }
+
+            /// The name of its kind.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$kind(_) => stringify!($kind),)*
                 }
             }
         }
@@ -258,22 +275,7 @@ impl Plan {
     /// the size of the image. The sample is then in an unspecified state.
     pub fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         sample.validate()?;
-        let mut steps = self.steps.iter().map(Step::as_apply).peekable();
-        while let Some(step) = steps.next() {
-            match (sample.image.bytes_mut(), step.byte_map()) {
-                (Some(bytes), Some(mut map)) => {
-                    while let Some(next) = steps.peek().and_then(|next| next.byte_map()) {
-                        map = map.map(|byte| next[usize::from(byte)]);
-                        steps.next();
-                    }
-                    for byte in bytes {
-                        *byte = map[usize::from(*byte)];
-                    }
-                }
-                _ => step.apply(sample)?,
-            }
-        }
-        Ok(())
+        apply(&self.steps, sample)
     }
 
     /// Where the point `(x, y)` of an image goes, in pixels from the centre of
@@ -344,31 +346,69 @@ impl Plan {
     }
 
     /// The same plan with neighbouring warps joined into one resampling each,
-    /// and warps without effect dropped; see [`fuse`](geometry::fuse).
+    /// and warps without effect dropped; see [`Warp::then`].
     #[must_use]
     pub fn fused(self, input: Size) -> Self {
-        let mut fused = Self::identity();
-        let mut run = Vec::new();
-        let mut size = input;
-        for step in self.steps {
-            match step {
-                Step::Warp(warp) => run.push(warp),
-                other => {
-                    fused.close(&mut run, &mut size);
-                    size = other.as_apply().output(size);
-                    fused.steps.push(other);
-                }
-            }
-        }
-        fused.close(&mut run, &mut size);
-        fused
+        planner::fuse(self.steps, input, None).plan
     }
 
-    /// Appends a run of warps that read an image of that size, fused.
-    fn close(&mut self, run: &mut Vec<Warp>, size: &mut Size) {
-        let after = run.last().map_or(*size, |last| last.size);
-        let fused = geometry::fuse(std::mem::take(run), *size);
-        self.steps.extend(fused.into_iter().map(Step::Warp));
-        *size = after;
+    /// The same plan with neighbouring steps joined wherever one can stand for
+    /// them: what [`Plan::fused`] joins, flips and crops with resizing, and
+    /// linear changes of colours into one [`ColorMatrix`].
+    ///
+    /// Joined colours are clipped and rounded once, at the end: where nothing
+    /// is clipped in between, bytes differ from those of the single steps by
+    /// at most two levels per step, since those round each time; where
+    /// something is clipped, more of the image survives.
+    #[must_use]
+    pub fn fused_for(self, meta: &SampleMeta) -> Self {
+        planner::fuse(self.steps, meta.size, Some(meta.channels)).plan
     }
+
+    /// What [`Plan::fused_for`] joins, and why it joins no more.
+    ///
+    /// ```
+    /// use firecraft_augment::{ColorJitter, Compose, HorizontalFlip, RandomResizedCrop};
+    /// use firecraft_augment::{SampleMeta, Size, Transform};
+    /// use firecraft_key::Key;
+    /// let meta = SampleMeta { size: Size::new(256, 256), channels: 3 };
+    /// let chain = Compose::new()
+    ///     .with(RandomResizedCrop::new(Size::new(224, 224)))
+    ///     .with(HorizontalFlip::new(1.0))
+    ///     .with(ColorJitter::new(0.4, 0.4, 0.4, 0.0));
+    /// let fusion = chain.exact().plan(&meta, Key::from_seed(2))?.fusion(&meta);
+    /// assert_eq!(fusion.to_string(), "\
+    /// ResizeRegion + Warp -> one ResizeRegion
+    /// Contrast + Brightness + Saturation -> one ColorMatrix
+    /// ");
+    /// # Ok::<(), firecraft_augment::AugmentError>(())
+    /// ```
+    #[must_use]
+    pub fn fusion(&self, meta: &SampleMeta) -> Fusion {
+        planner::fuse(self.steps.clone(), meta.size, Some(meta.channels))
+    }
+}
+
+/// Applies steps in order.
+pub(crate) fn apply(steps: &[Step], sample: &mut Sample) -> Result<(), AugmentError> {
+    let mut steps = steps.iter().map(Step::as_apply).peekable();
+    while let Some(step) = steps.next() {
+        let Some(bytes) = sample.image.bytes_mut() else {
+            step.apply(sample)?;
+            continue;
+        };
+        let mut joined = None;
+        while let Some(next) = steps.peek().and_then(|next| next.byte_map()) {
+            let Some(map) = joined.or_else(|| step.byte_map()) else {
+                break;
+            };
+            joined = Some(map.map(|byte| next[usize::from(byte)]));
+            steps.next();
+        }
+        match joined {
+            Some(map) => look_up(bytes, &map),
+            None => step.apply(sample)?,
+        }
+    }
+    Ok(())
 }

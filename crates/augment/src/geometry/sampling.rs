@@ -82,7 +82,7 @@ impl Border {
     /// assert_eq!(at(Border::Wrap).unwrap(), [1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
     /// assert_eq!(at(Border::Constant(vec![])), None);
     /// ```
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn resolve(&self, index: i64, length: usize) -> Option<usize> {
         let n = length as i64;
@@ -96,14 +96,14 @@ impl Border {
             Self::Constant(_) | Self::ConstantTwice(_) => return None,
             // Whether the point counts as outside is for the sampler to see.
             Self::Replicate | Self::ConstantHard(_) => index.clamp(0, n - 1),
-            Self::Wrap => index.rem_euclid(n),
+            Self::Wrap => remainder(index, n),
             Self::Symmetric => {
-                let folded = index.rem_euclid(2 * n);
+                let folded = remainder(index, 2 * n);
                 folded.min(2 * n - 1 - folded)
             }
             Self::Reflect if n == 1 => 0,
             Self::Reflect => {
-                let folded = index.rem_euclid(2 * n - 2);
+                let folded = remainder(index, 2 * n - 2);
                 folded.min(2 * n - 2 - folded)
             }
         };
@@ -133,6 +133,18 @@ impl Border {
             }
             _ => 0.0,
         }
+    }
+}
+
+/// `index` modulo `period`, for most without a division.
+#[inline]
+const fn remainder(index: i64, period: i64) -> i64 {
+    if index >= 0 && index < period {
+        index
+    } else if index < 0 && index + period >= 0 {
+        index + period
+    } else {
+        index.rem_euclid(period)
     }
 }
 

@@ -48,19 +48,19 @@ pub fn warp_batch(
         .par_chunks_mut(each)
         .zip(source.par_chunks(each))
         .zip(chains)
-        .try_for_each_init(Scratch::default, |scratch, ((target, source), chain)| {
+        .try_for_each_init(Chain::default, |scratch, ((target, source), chain)| {
             scratch.chain(source, target, size, channels, chain)
         })
 }
 
 /// Buffers of one thread.
 #[derive(Debug, Default)]
-struct Scratch {
+struct Chain {
     row: Row,
     between: [Vec<f32>; 2],
 }
 
-impl Scratch {
+impl Chain {
     fn chain(
         &mut self,
         source: &[f32],

@@ -1,5 +1,6 @@
 //! Reading every pixel beside itself.
 
+use super::Scratch;
 use super::fixed::fixed;
 use super::pixels::{Element, Pixels, PixelsMut};
 use super::warp::{Job, check_target};
@@ -13,10 +14,22 @@ use crate::{AugmentError, Border, Interpolation, Warp};
 /// have the channels and the layout of `source`.
 pub fn displace<T: Element>(
     source: Pixels<'_, T>,
-    mut target: PixelsMut<'_, T>,
+    target: PixelsMut<'_, T>,
     field: &[[f32; 2]],
     interpolation: Interpolation,
     border: &Border,
+) -> Result<(), AugmentError> {
+    let scratch = &mut Scratch::new();
+    displace_with(source, target, field, (interpolation, border), scratch)
+}
+
+/// [`displace`] with buffers from before.
+pub(crate) fn displace_with<T: Element>(
+    source: Pixels<'_, T>,
+    mut target: PixelsMut<'_, T>,
+    field: &[[f32; 2]],
+    (interpolation, border): (Interpolation, &Border),
+    scratch: &mut Scratch,
 ) -> Result<(), AugmentError> {
     let size = target.size();
     if field.len() != size.area() {
@@ -39,10 +52,13 @@ pub fn displace<T: Element>(
         job.fill(target);
         return Ok(());
     }
-    for (i, [dx, dy]) in field.iter().enumerate() {
-        let (x, y) = ((i % size.width) as f64, (i / size.width) as f64);
-        let at = [x + f64::from(*dx), y + f64::from(*dy)].map(fixed);
-        job.outside(target, i, at);
+    let points = &mut scratch.row.points;
+    for (y, row) in field.chunks_exact(size.width.max(1)).enumerate() {
+        points.clear();
+        points.extend(row.iter().enumerate().map(|(x, [dx, dy])| {
+            [x as f64 + f64::from(*dx), y as f64 + f64::from(*dy)].map(fixed)
+        }));
+        job.scattered(target, y * size.width, points);
     }
     Ok(())
 }

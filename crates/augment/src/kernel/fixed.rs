@@ -15,7 +15,7 @@ const REACH: f64 = (1_u64 << 29) as f64;
 
 /// A coordinate in fixed point; what is too far away (or not a number) stays
 /// outside of every image.
-#[inline]
+#[inline(always)]
 pub(super) fn fixed(value: f64) -> i64 {
     if value.abs() <= REACH {
         (value * ONE as f64 + 0.5).floor_i64()
@@ -32,7 +32,7 @@ trait FloorI64 {
 
 impl FloorI64 for f64 {
     // `floor` is a call on baseline x86-64.
-    #[inline]
+    #[inline(always)]
     fn floor_i64(self) -> i64 {
         let whole = self as i64;
         whole - i64::from(self < whole as f64)
@@ -40,7 +40,7 @@ impl FloorI64 for f64 {
 }
 
 /// The whole pixel of a coordinate.
-#[inline]
+#[inline(always)]
 pub(super) const fn whole(coordinate: i64) -> i64 {
     coordinate >> 32
 }
@@ -59,9 +59,9 @@ pub(super) const fn nearest(coordinate: i64) -> i64 {
 }
 
 /// The fraction of a coordinate, in `[0, 1)` with 24 bits.
-#[inline]
+#[inline(always)]
 pub(super) const fn fraction(coordinate: i64) -> f32 {
-    (coordinate as u32 >> 8) as f32 * (1.0 / (1_u32 << 24) as f32)
+    (coordinate as u32 >> 8) as i32 as f32 * (1.0 / (1_u32 << 24) as f32)
 }
 
 /// A point that moves by the same step from one column to the next.

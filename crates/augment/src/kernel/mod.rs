@@ -2,15 +2,32 @@
 //! bits for any number of threads.
 
 mod batch;
+mod bytes;
+mod colour;
 mod cubic;
 mod displace;
+mod filter;
 mod fixed;
 mod pixels;
+mod planes;
 mod resize;
+mod scratch;
+mod simd;
 mod warp;
 
 pub use batch::warp_batch;
+pub(crate) use bytes::look_up;
+pub(crate) use colour::{
+    Counts, convert_channels, count_channels, look_up_channels, map_channels, map_colours,
+    map_values, ranges, sum_channels, sum_colours,
+};
 pub use displace::displace;
+pub(crate) use displace::displace_with;
+pub(crate) use filter::{box_mean, convolve, sharpen};
 pub use pixels::{Element, Layout, Pixels, PixelsMut};
+pub(crate) use planes::to_planes;
 pub use resize::{ResizeFilter, resize};
+pub(crate) use resize::{ResizeStyle, resize_with};
+pub use scratch::Scratch;
 pub use warp::warp;
+pub(crate) use warp::warp_with;

@@ -1,5 +1,6 @@
 //! Borrowed images: a slice with a size, a number of channels and a layout.
 
+use super::Scratch;
 use crate::{AugmentError, Size};
 
 /// The order of the values of an image in memory.
@@ -28,52 +29,148 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     fn from_f32_half_up(value: f32) -> Self;
     /// From a number: cut off and clipped for integers.
     fn from_f32_truncated(value: f32) -> Self;
+    /// A number clipped to `0..=MAX`, for types that don't clip by themselves.
+    #[doc(hidden)]
+    fn clipped(value: f32) -> f32;
+    /// Writes pixels in reverse order.
+    #[doc(hidden)]
+    fn reverse<const C: usize>(source: &[[Self; C]], target: &mut [[Self; C]]) {
+        super::bytes::reverse(source, target);
+    }
+    /// What is between pixels of three channels; see
+    /// [`bytes::bilinear_rgb`](super::bytes::bilinear_rgb).
+    #[doc(hidden)]
+    fn bilinear_rgb(
+        _data: &[Self],
+        _below: usize,
+        _offsets: &[u32],
+        _weights: [&[f32]; 2],
+        _target: &mut [Self],
+    ) -> usize {
+        0
+    }
+    /// Weighted sums of pixels of three channels; see
+    /// [`bytes::weighted_rgb`](super::bytes::weighted_rgb).
+    #[doc(hidden)]
+    fn weighted_rgb(
+        _row: &[Self],
+        _first: usize,
+        _taps: (&[(usize, std::ops::Range<usize>)], &[f32]),
+        _target: &mut [Self],
+    ) -> usize {
+        0
+    }
+    /// Reorders the channels of pixels.
+    #[doc(hidden)]
+    fn permute(pixels: &mut [[Self; 3]], order: [usize; 3]) {
+        super::bytes::permute(pixels, order);
+    }
+    /// Buffers of this type.
+    #[doc(hidden)]
+    fn pool(scratch: &mut Scratch) -> &mut Vec<Vec<Self>>;
 }
 
 impl Element for f32 {
     const MAX: f32 = 1.0;
     const IS_INTEGER: bool = false;
-    #[inline]
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         self
     }
-    #[inline]
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
         value
     }
-    #[inline]
+    #[inline(always)]
     fn from_f32_half_up(value: f32) -> Self {
         value
     }
-    #[inline]
+    #[inline(always)]
     fn from_f32_truncated(value: f32) -> Self {
         value
     }
+    #[inline(always)]
+    fn clipped(value: f32) -> f32 {
+        // What is no number stays so.
+        let value = if value < 0.0 { 0.0 } else { value };
+        if value > 1.0 { 1.0 } else { value }
+    }
+    fn pool(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.numbers
+    }
+}
+
+/// Adding this leaves a small number, rounded half to even, in the low bits;
+/// `round_ties_even` is a call on baseline x86-64.
+const SHIFT: f32 = 12_582_912.0; // 1.5 * 2^23
+
+/// The nearest number in `0..=255`; what is no number becomes 0.
+#[inline(always)]
+fn clip(value: f32) -> f32 {
+    // One instruction each, unlike `max` and `clamp`.
+    let value = if value > 0.0 { value } else { 0.0 };
+    if value < 255.0 { value } else { 255.0 }
 }
 
 impl Element for u8 {
     const MAX: f32 = 255.0;
     const IS_INTEGER: bool = true;
-    #[inline]
+    #[inline(always)]
     fn to_f32(self) -> f32 {
         f32::from(self)
     }
-    #[inline]
-    // `clamp` would let a value that is not a number through.
-    #[expect(clippy::manual_clamp)]
+    #[inline(always)]
     fn from_f32(value: f32) -> Self {
-        // Adding 1.5 * 2^23 leaves the number, rounded half to even, in the
-        // low bits; `round_ties_even` is a call on baseline x86-64.
-        const SHIFT: f32 = 12_582_912.0;
-        (value.max(0.0).min(255.0) + SHIFT).to_bits() as u8
+        (clip(value) + SHIFT).to_bits() as u8
     }
-    #[inline]
+    #[inline(always)]
     fn from_f32_half_up(value: f32) -> Self {
-        (value + 0.5) as u8
+        Self::from_f32_truncated(value + 0.5)
     }
-    #[inline]
+    #[inline(always)]
     fn from_f32_truncated(value: f32) -> Self {
-        value as u8
+        // `value as u8` becomes scalar instructions; this takes one from what
+        // was rounded up.
+        let value = clip(value);
+        let rounded = value + SHIFT;
+        rounded
+            .to_bits()
+            .wrapping_sub(u32::from(rounded - SHIFT > value)) as u8
+    }
+    #[inline(always)]
+    fn clipped(value: f32) -> f32 {
+        value
+    }
+    fn reverse<const C: usize>(source: &[[Self; C]], target: &mut [[Self; C]]) {
+        if C == 3 {
+            let (source, target) = (source.as_flattened(), target.as_flattened_mut());
+            super::bytes::reverse_rgb(source.as_chunks().0, target.as_chunks_mut().0);
+        } else {
+            super::bytes::reverse(source, target);
+        }
+    }
+    fn bilinear_rgb(
+        data: &[Self],
+        below: usize,
+        offsets: &[u32],
+        weights: [&[f32]; 2],
+        target: &mut [Self],
+    ) -> usize {
+        super::bytes::bilinear_rgb(data, below, offsets, weights, target)
+    }
+    fn weighted_rgb(
+        row: &[Self],
+        first: usize,
+        taps: (&[(usize, std::ops::Range<usize>)], &[f32]),
+        target: &mut [Self],
+    ) -> usize {
+        super::bytes::weighted_rgb(row, first, taps, target)
+    }
+    fn permute(pixels: &mut [[Self; 3]], order: [usize; 3]) {
+        super::bytes::permute_rgb(pixels, order);
+    }
+    fn pool(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.bytes
     }
 }
 
@@ -216,6 +313,23 @@ mod tests {
             (f32::NAN, 0),
         ] {
             assert_eq!(u8::from_f32(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn cutting_off_is_what_a_cast_does() {
+        for i in -100..=26_000_i16 {
+            let value = f32::from(i) / 100.0;
+            assert_eq!(u8::from_f32_truncated(value), value as u8, "{value}");
+        }
+        for value in [
+            254.999_98,
+            1.0 - f32::EPSILON,
+            1e-30,
+            f32::INFINITY,
+            f32::NAN,
+        ] {
+            assert_eq!(u8::from_f32_truncated(value), value as u8, "{value}");
         }
     }
 

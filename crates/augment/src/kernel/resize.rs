@@ -1,6 +1,9 @@
 //! Changing the size of an image, one direction after the other.
 
+use super::Scratch;
+use super::filter::weigh;
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
+use super::simd::vectorised;
 use crate::{AugmentError, Region};
 use serde::{Deserialize, Serialize};
 
@@ -109,9 +112,34 @@ fn sinc(x: f64) -> f64 {
 pub fn resize<T: Element>(
     source: Pixels<'_, T>,
     region: Region,
-    mut target: PixelsMut<'_, T>,
+    target: PixelsMut<'_, T>,
     filter: ResizeFilter,
     antialias: bool,
+) -> Result<(), AugmentError> {
+    let style = ResizeStyle {
+        filter,
+        antialias,
+        flipped: (false, false),
+    };
+    resize_with(source, region, target, style, &mut Scratch::new())
+}
+
+/// How [`resize_with`] resizes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResizeStyle {
+    pub(crate) filter: ResizeFilter,
+    pub(crate) antialias: bool,
+    /// Whether left and right, and top and bottom, change places.
+    pub(crate) flipped: (bool, bool),
+}
+
+/// [`resize`] with buffers from before.
+pub(crate) fn resize_with<T: Element>(
+    source: Pixels<'_, T>,
+    region: Region,
+    mut target: PixelsMut<'_, T>,
+    style: ResizeStyle,
+    scratch: &mut Scratch,
 ) -> Result<(), AugmentError> {
     if !region.is_inside(source.size()) {
         return Err(AugmentError::Image {
@@ -129,44 +157,41 @@ pub fn resize<T: Element>(
     }
     let size = target.size();
     let (width, channels) = (source.size().width, source.channels());
-    let filter = match filter {
+    let mut taps = std::mem::take(&mut scratch.taps);
+    let [columns, rows] = &mut taps;
+    let (from, to) = (region.size, size);
+    let weights = match style.filter {
         ResizeFilter::Coverage => Weights::Coverage {
-            grows: size.width > region.size.width || size.height > region.size.height,
+            grows: to.width > from.width || to.height > from.height,
         },
         other => Weights::Filter(other),
     };
-    let columns = Taps::new(
-        region.left,
-        region.size.width,
-        size.width,
-        filter,
-        antialias,
-    );
-    let rows = Taps::new(
-        region.top,
-        region.size.height,
-        size.height,
-        filter,
-        antialias,
-    );
+    columns.set(region.left, from.width, to.width, weights, style.antialias);
+    rows.set(region.top, from.height, to.height, weights, style.antialias);
+    if style.flipped.0 {
+        columns.spans.reverse();
+    }
+    if style.flipped.1 {
+        rows.spans.reverse();
+    }
     let out = target.data();
     match source.layout() {
-        Layout::Hwc => separable(source.data(), width, channels, &columns, &rows, out),
+        Layout::Hwc => separable(
+            (source.data(), width, channels),
+            [columns, rows],
+            out,
+            scratch,
+        ),
         Layout::Chw => {
             let (from, to) = (source.size().area(), size.area());
             for c in 0..channels {
                 let plane = &source.data()[c * from..(c + 1) * from];
-                separable(
-                    plane,
-                    width,
-                    1,
-                    &columns,
-                    &rows,
-                    &mut out[c * to..(c + 1) * to],
-                );
+                let out = &mut out[c * to..(c + 1) * to];
+                separable((plane, width, 1), [columns, rows], out, scratch);
             }
         }
     }
+    scratch.taps = taps;
     Ok(())
 }
 
@@ -179,50 +204,56 @@ enum Weights {
         grows: bool,
     },
 }
+/// First source pixel of an output pixel, and the range of its weights.
+pub(super) type Span = (usize, std::ops::Range<usize>);
 
 /// The weighted source pixels of every output pixel of one direction.
-struct Taps {
-    /// First source pixel and range in `weights`, per output pixel.
-    spans: Vec<(usize, std::ops::Range<usize>)>,
+#[derive(Debug, Default)]
+pub(super) struct Taps {
+    spans: Vec<Span>,
     weights: Vec<f32>,
 }
 
 impl Taps {
-    /// For `to` pixels made of the `from` pixels from `offset` on.
-    fn new(offset: usize, from: usize, to: usize, weights: Weights, antialias: bool) -> Self {
-        let scale = from as f64 / to as f64;
-        let mut taps = Self {
-            spans: Vec::with_capacity(to),
+    pub(super) const fn empty() -> Self {
+        Self {
+            spans: Vec::new(),
             weights: Vec::new(),
-        };
+        }
+    }
+
+    /// For `to` pixels made of the `from` pixels from `offset` on.
+    fn set(&mut self, offset: usize, from: usize, to: usize, weights: Weights, antialias: bool) {
+        let scale = from as f64 / to as f64;
+        self.spans.clear();
+        self.weights.clear();
         for i in 0..to {
-            let first = taps.weights.len();
+            let first = self.weights.len();
             let filter = match weights {
                 Weights::Filter(filter) => filter,
                 Weights::Coverage { grows } => {
-                    let start = taps.covered(i, from, scale, grows);
-                    taps.spans.push((offset + start, first..taps.weights.len()));
+                    let start = self.covered(i, from, scale, grows);
+                    self.spans.push((offset + start, first..self.weights.len()));
                     continue;
                 }
             };
             let start = match filter {
                 // torch finds the pixel in f32.
                 ResizeFilter::Nearest => {
-                    taps.weights.push(1.0);
+                    self.weights.push(1.0);
                     ((i as f32 * (from as f32 / to as f32)) as usize).min(from - 1)
                 }
                 ResizeFilter::NearestExact => {
-                    taps.weights.push(1.0);
+                    self.weights.push(1.0);
                     (((i as f32 + 0.5) * (from as f32 / to as f32)) as usize).min(from - 1)
                 }
                 _ if antialias || filter == ResizeFilter::Area => {
-                    taps.smoothed(i, from, scale, filter)
+                    self.smoothed(i, from, scale, filter)
                 }
-                _ => taps.neighbours(i, from, scale, filter),
+                _ => self.neighbours(i, from, scale, filter),
             };
-            taps.spans.push((offset + start, first..taps.weights.len()));
+            self.spans.push((offset + start, first..self.weights.len()));
         }
-        taps
     }
 
     /// The share of each pixel in what is covered. Returns the first pixel.
@@ -306,65 +337,136 @@ impl Taps {
     }
 }
 
-/// Across, then down.
+/// Across, then down. The source has rows of `width` pixels.
 fn separable<T: Element>(
-    source: &[T],
-    width: usize,
-    channels: usize,
-    columns: &Taps,
-    rows: &Taps,
+    (source, width, channels): (&[T], usize, usize),
+    [columns, rows]: [&Taps; 2],
     target: &mut [T],
+    scratch: &mut Scratch,
 ) {
     let across = columns.spans.len() * channels;
     if across == 0 {
         return;
     }
     let needed = rows.range();
-    let mut between = vec![T::from_f32(0.0); needed.len() * across];
-    for (y, line) in needed.clone().zip(between.chunks_mut(across)) {
-        let row = &source[y * width * channels..(y + 1) * width * channels];
+    let mut between: Vec<T> = scratch.take(needed.len() * across);
+    let lines = between.chunks_exact_mut(across);
+    let pixels = columns.range();
+    let mut wide: Vec<f32> = scratch.take(4 * pixels.len());
+    for (y, line) in needed.clone().zip(lines) {
+        let row = &source[(y * width + pixels.start) * channels..][..pixels.len() * channels];
         match channels {
-            1 => line_across::<T, 1>(row, columns, line),
-            3 => line_across::<T, 3>(row, columns, line),
-            4 => line_across::<T, 4>(row, columns, line),
-            _ => line_across_any(row, channels, columns, line),
+            1 => line_across::<T, 1>(row, pixels.start, columns, &mut wide, line),
+            3 => line_across::<T, 3>(row, pixels.start, columns, &mut wide, line),
+            4 => line_across::<T, 4>(row, pixels.start, columns, &mut wide, line),
+            _ => any_across(row, channels, pixels.start, columns, line, 0),
         }
     }
-    let mut sum = vec![0.0_f32; across];
-    for (y, out) in target.chunks_mut(across).enumerate() {
+    let mut sum: Vec<f32> = scratch.take(across);
+    for (y, out) in target.chunks_exact_mut(across).enumerate() {
         let (start, weights) = rows.of(y);
-        sum.fill(0.0);
-        for (j, &weight) in weights.iter().enumerate() {
-            let line = &between[(start + j - needed.start) * across..][..across];
-            for (sum, &value) in sum.iter_mut().zip(line) {
-                *sum += weight * value.to_f32();
-            }
-        }
-        for (out, &sum) in out.iter_mut().zip(&sum) {
-            *out = T::from_f32_half_up(sum);
-        }
+        let line = |j: usize| &between[(start + j - needed.start) * across..];
+        weigh(weights, line, &mut sum);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, sum) in out.iter_mut().zip(&sum) {
+                    *out = T::from_f32_half_up(*sum);
+                }
+            },
+        );
     }
+    scratch.give(sum);
+    scratch.give(wide);
+    scratch.give(between);
 }
 
-fn line_across<T: Element, const C: usize>(row: &[T], columns: &Taps, line: &mut [T]) {
-    for (x, out) in line.as_chunks_mut::<C>().0.iter_mut().enumerate() {
-        let (start, weights) = columns.of(x);
-        let mut sum = [0.0; C];
-        let pixels = row[start * C..].as_chunks::<C>().0;
-        for (pixel, &weight) in pixels.iter().zip(weights) {
-            for (sum, &value) in sum.iter_mut().zip(pixel) {
-                *sum += weight * value.to_f32();
-            }
-        }
-        *out = sum.map(T::from_f32_half_up);
+/// One line of pixels of `C` channels, of which `row` has those from `first`
+/// on.
+fn line_across<T: Element, const C: usize>(
+    row: &[T],
+    first: usize,
+    columns: &Taps,
+    wide: &mut [f32],
+    line: &mut [T],
+) {
+    let done = if C == 3 {
+        T::weighted_rgb(row, first, (&columns.spans, &columns.weights), line)
+    } else {
+        0
+    };
+    if done > 0 {
+        any_across(row, C, first, columns, line, done);
+        return;
     }
+    // Every pixel gets four channels: one register, whose sums are taken at
+    // once.
+    let wide = wide.as_chunks_mut::<4>().0;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (wide, pixel) in wide.iter_mut().zip(row.as_chunks::<C>().0) {
+                let at = |c: usize| if c < C { pixel[c].to_f32() } else { 0.0 };
+                *wide = [at(0), at(1), at(2), at(3)];
+            }
+            for (i, (start, range)) in columns.spans.iter().enumerate() {
+                let weights = &columns.weights[range.clone()];
+                let pixels = &wide[start - first..][..weights.len()];
+                let sum = match (pixels, weights) {
+                    ([p, q], [v, w]) => sum4(scaled4(p, *v), scaled4(q, *w)),
+                    ([p, q, r], [v, w, x]) => {
+                        sum4(sum4(scaled4(p, *v), scaled4(q, *w)), scaled4(r, *x))
+                    }
+                    _ => pixels
+                        .iter()
+                        .zip(weights)
+                        .fold([0.0; 4], |sum, (pixel, w)| sum4(sum, scaled4(pixel, *w))),
+                };
+                // The next pixel overwrites what is too much.
+                let out = &mut line[i * C..];
+                match out.first_chunk_mut::<4>() {
+                    Some(out) => {
+                        for (out, sum) in out.iter_mut().zip(sum) {
+                            *out = T::from_f32_half_up(sum);
+                        }
+                    }
+                    None => {
+                        for (out, sum) in out[..C].iter_mut().zip(sum) {
+                            *out = T::from_f32_half_up(sum);
+                        }
+                    }
+                }
+            }
+        },
+    );
 }
 
-fn line_across_any<T: Element>(row: &[T], channels: usize, columns: &Taps, line: &mut [T]) {
-    for (x, out) in line.chunks_mut(channels).enumerate() {
+#[inline(always)]
+fn scaled4(pixel: &[f32; 4], weight: f32) -> [f32; 4] {
+    let [a, b, c, d] = *pixel;
+    [a * weight, b * weight, c * weight, d * weight]
+}
+
+#[inline(always)]
+fn sum4(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]
+}
+
+/// [`line_across`] for any number of channels, from pixel number `from` on.
+fn any_across<T: Element>(
+    row: &[T],
+    channels: usize,
+    first: usize,
+    columns: &Taps,
+    line: &mut [T],
+    from: usize,
+) {
+    for (x, out) in line.chunks_exact_mut(channels).enumerate().skip(from) {
         let (start, weights) = columns.of(x);
         for (c, out) in out.iter_mut().enumerate() {
-            let pixels = row[start * channels + c..].iter().step_by(channels);
+            let pixels = row[(start - first) * channels + c..]
+                .iter()
+                .step_by(channels);
             let sum = pixels.zip(weights).map(|(v, weight)| weight * v.to_f32());
             *out = T::from_f32_half_up(sum.sum());
         }

@@ -1,8 +1,10 @@
 //! Resampling an image through a [`Warp`].
 
+use super::Scratch;
 use super::fixed::{HALF, Line, TIE, fixed, fraction, nearest, whole};
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
-use crate::{AugmentError, Border, Interpolation, Size, Warp};
+use super::simd::vectorised;
+use crate::{AugmentError, Border, Interpolation, Matrix, Size, Warp};
 
 /// Writes `source`, seen through `warp`, into `target`.
 ///
@@ -37,8 +39,18 @@ use crate::{AugmentError, Border, Interpolation, Size, Warp};
 /// layout of `source`.
 pub fn warp<T: Element>(
     source: Pixels<'_, T>,
+    target: PixelsMut<'_, T>,
+    warp: &Warp,
+) -> Result<(), AugmentError> {
+    warp_with(source, target, warp, &mut Scratch::new())
+}
+
+/// [`warp`] with buffers from before.
+pub(crate) fn warp_with<T: Element>(
+    source: Pixels<'_, T>,
     mut target: PixelsMut<'_, T>,
     warp: &Warp,
+    scratch: &mut Scratch,
 ) -> Result<(), AugmentError> {
     if target.size() != warp.size {
         return Err(AugmentError::BatchSize {
@@ -48,7 +60,7 @@ pub fn warp<T: Element>(
         });
     }
     check_target(&source, &target)?;
-    run(source, target.data(), warp, &mut Row::default());
+    run(source, target.data(), warp, &mut scratch.row);
     Ok(())
 }
 
@@ -66,13 +78,58 @@ pub(super) fn check_target<T>(
     })
 }
 
-/// Source positions of the pixels of one row that lie inside.
+/// Source positions of the pixels of one row.
 #[derive(Debug, Default)]
 pub(super) struct Row {
-    /// Index of the top left neighbour.
+    /// Index of the top left neighbour of each pixel that lies inside.
     offset: Vec<u32>,
-    /// Weights of the right and of the lower neighbour.
-    weight: Vec<[f32; 2]>,
+    /// Weights of the right neighbour.
+    right: Vec<f32>,
+    /// Weights of the lower neighbour.
+    lower: Vec<f32>,
+    /// Points in fixed point, where they follow no line.
+    pub(super) points: Vec<[i64; 2]>,
+}
+
+impl Row {
+    /// Positions of pixels that lie inside, with all of their neighbours.
+    fn set(&mut self, line: &Line, columns: std::ops::Range<usize>, width: usize) {
+        let n = columns.len();
+        self.offset.resize(n, 0);
+        self.right.resize(n, 0.0);
+        self.lower.resize(n, 0.0);
+        let [start_x, start_y] = line.at(columns.start);
+        let [step_x, step_y] = line.step;
+        vectorised(
+            #[inline(always)]
+            || {
+                let weights = self.right.iter_mut().zip(&mut self.lower);
+                for (i, (offset, (right, lower))) in self.offset.iter_mut().zip(weights).enumerate()
+                {
+                    let (x, y) = (start_x + step_x * i as i64, start_y + step_y * i as i64);
+                    *offset = (whole(y) as u32)
+                        .wrapping_mul(width as u32)
+                        .wrapping_add(whole(x) as u32);
+                    *right = fraction(x);
+                    *lower = fraction(y);
+                }
+            },
+        );
+    }
+
+    /// The weights of each pixel.
+    fn weights(&self) -> impl Iterator<Item = [f32; 2]> {
+        self.right.iter().zip(&self.lower).map(|(x, y)| [*x, *y])
+    }
+
+    pub(super) const fn new() -> Self {
+        Self {
+            offset: Vec::new(),
+            right: Vec::new(),
+            lower: Vec::new(),
+            points: Vec::new(),
+        }
+    }
 }
 
 /// Where a value of channel `c` at pixel `p` lies: `p * pixel + c * channel`.
@@ -139,43 +196,94 @@ impl<'a, T: Element> Job<'a, T> {
 
     /// Copies whole pixels.
     fn copy(&self, target: &mut [T], map: [[i64; 3]; 2]) {
+        let data = self.source.data();
+        match (self.source.layout(), self.source.channels()) {
+            (Layout::Hwc, 1) => self.copy_plane::<1>(data, target, map, 0),
+            (Layout::Hwc, 3) => self.copy_plane::<3>(data, target, map, 0),
+            (Layout::Hwc, 4) => self.copy_plane::<4>(data, target, map, 0),
+            (Layout::Hwc, channels) => {
+                for channel in 0..channels {
+                    self.copy_channel(target, map, channel);
+                }
+            }
+            (Layout::Chw, channels) => {
+                let (from, to) = (self.read.channel, self.write.channel);
+                for channel in 0..channels {
+                    let plane = &data[channel * from..][..from];
+                    let out = &mut target[channel * to..][..to];
+                    self.copy_plane::<1>(plane, out, map, channel);
+                }
+            }
+        }
+    }
+
+    /// The line of source points of row `y`, the columns inside, and the
+    /// source pixel of the first of them.
+    fn pixel_line(&self, map: [[i64; 3]; 2], y: usize) -> (Line, std::ops::Range<usize>, i64) {
         let input = self.source.size();
+        let start = map.map(|row| row[1] * y as i64 + row[2]);
+        let line = Line {
+            start: start.map(|v| v << 32),
+            step: map.map(|row| row[0] << 32),
+        };
+        let (low, high) = line.inside(input, self.warp.size.width);
+        let [x, y] = line.at(low).map(whole);
+        (line, low..high, y * input.width as i64 + x)
+    }
+
+    /// Copies the pixels of `C` channels of an image, of which the first is
+    /// channel number `channel`.
+    fn copy_plane<const C: usize>(
+        &self,
+        source: &[T],
+        target: &mut [T],
+        map: [[i64; 3]; 2],
+        channel: usize,
+    ) {
+        let width = self.warp.size.width;
+        let (source, target) = (source.as_chunks::<C>().0, target.as_chunks_mut::<C>().0);
+        let step = map[1][0] * self.source.size().width as i64 + map[0][0];
+        for (y, row) in target.chunks_exact_mut(width.max(1)).enumerate() {
+            let (line, inside, first) = self.pixel_line(map, y);
+            for x in (0..inside.start).chain(inside.end..width) {
+                let [sx, sy] = line.at(x).map(whole);
+                row[x] = match self.pixel(sx, sy) {
+                    Some(pixel) => source[pixel],
+                    None => {
+                        std::array::from_fn(|c| T::from_f32(self.warp.border.fill(channel + c)))
+                    }
+                };
+            }
+            if inside.is_empty() {
+                continue;
+            }
+            let (out, first) = (&mut row[inside], first as usize);
+            match step {
+                1 => out.copy_from_slice(&source[first..first + out.len()]),
+                -1 => T::reverse(&source[first + 1 - out.len()..=first], out),
+                _ => {
+                    let mut from = first as i64;
+                    for out in out {
+                        *out = source[from as usize];
+                        from += step;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies one channel of interleaved ones.
+    fn copy_channel(&self, target: &mut [T], map: [[i64; 3]; 2], channel: usize) {
         let data = self.source.data();
         let Size { height, width } = self.warp.size;
         for y in 0..height {
-            let start = map.map(|row| row[1] * y as i64 + row[2]);
-            let line = Line {
-                start: start.map(|v| v << 32),
-                step: map.map(|row| row[0] << 32),
-            };
-            let (low, high) = line.inside(input, width);
-            let first = (start[1] + map[1][0] * low as i64) * input.width as i64
-                + start[0]
-                + map[0][0] * low as i64;
-            let step = map[1][0] * input.width as i64 + map[0][0];
-            for channel in 0..self.source.channels() {
-                let at =
-                    |x: usize| (y * width + x) * self.write.pixel + channel * self.write.channel;
-                if low < high {
-                    let begin = first as usize * self.read.pixel + channel * self.read.channel;
-                    if step == 1 && self.read.pixel == 1 {
-                        target[at(low)..=at(high - 1)]
-                            .copy_from_slice(&data[begin..begin + high - low]);
-                    } else {
-                        let stride = step * self.read.pixel as i64;
-                        for x in low..high {
-                            let index = begin as i64 + stride * (x - low) as i64;
-                            target[at(x)] = data[index as usize];
-                        }
-                    }
-                }
-                for x in (0..low).chain(high..width) {
-                    let [sx, sy] = line.at(x).map(whole);
-                    target[at(x)] = match self.pixel(sx, sy) {
-                        Some(pixel) => data[pixel * self.read.pixel + channel * self.read.channel],
-                        None => T::from_f32(self.warp.border.fill(channel)),
-                    };
-                }
+            let (line, _, _) = self.pixel_line(map, y);
+            for x in 0..width {
+                let [sx, sy] = line.at(x).map(whole);
+                target[(y * width + x) * self.write.pixel + channel] = match self.pixel(sx, sy) {
+                    Some(pixel) => data[pixel * self.read.pixel + channel],
+                    None => T::from_f32(self.warp.border.fill(channel)),
+                };
             }
         }
     }
@@ -211,19 +319,12 @@ impl<'a, T: Element> Job<'a, T> {
     fn row(&self, target: &mut [T], y: usize, row: &mut Row) {
         let width = self.warp.size.width;
         let Some(line) = Line::of_row(&self.warp.matrix, y, width) else {
-            for x in 0..width {
-                let (sx, sy) = self
-                    .warp
-                    .matrix
-                    .map(x as f64, y as f64)
-                    .unwrap_or((f64::NAN, f64::NAN));
-                self.outside(target, y * width + x, [fixed(sx), fixed(sy)]);
-            }
+            project(&self.warp.matrix, y, width, &mut row.points);
+            self.scattered(target, y * width, &row.points);
             return;
         };
         let input = self.source.size();
         row.offset.clear();
-        row.weight.clear();
         let (low, high) = match self.warp.interpolation {
             Interpolation::Nearest => {
                 // Ties at the edge are left to the general way.
@@ -241,12 +342,7 @@ impl<'a, T: Element> Job<'a, T> {
                 // The right and lower neighbours have to be inside, too.
                 let limit = Size::new(input.height - 1, input.width - 1);
                 let (low, high) = line.inside(limit, width);
-                for x in low..high {
-                    let [sx, sy] = line.at(x);
-                    let offset = whole(sy) as u32 * input.width as u32 + whole(sx) as u32;
-                    row.offset.push(offset);
-                    row.weight.push([fraction(sx), fraction(sy)]);
-                }
+                row.set(&line, low..high, input.width);
                 self.bilinear(target, y * width + low, row);
                 (low, high)
             }
@@ -283,7 +379,8 @@ impl<'a, T: Element> Job<'a, T> {
         for channel in 0..self.source.channels() {
             let plane = &self.source.data()[channel * self.source.size().area()..];
             let target = &mut target[first + channel * self.write.channel..][..row.offset.len()];
-            for ((out, &offset), &[tx, ty]) in target.iter_mut().zip(&row.offset).zip(&row.weight) {
+            for ((out, &offset), [tx, ty]) in target.iter_mut().zip(&row.offset).zip(row.weights())
+            {
                 let offset = offset as usize;
                 let top = &plane[offset..offset + 2];
                 let low = &plane[offset + width..offset + width + 2];
@@ -293,21 +390,58 @@ impl<'a, T: Element> Job<'a, T> {
     }
 
     fn bilinear_pixels<const C: usize>(&self, target: &mut [T], first: usize, row: &Row) {
-        let Size { width, .. } = self.source.size();
+        let below = self.source.size().width * C;
         let data = self.source.data();
-        let target = &mut target[first * C..];
-        for ((out, &offset), &[tx, ty]) in target
-            .as_chunks_mut::<C>()
-            .0
-            .iter_mut()
-            .zip(&row.offset)
-            .zip(&row.weight)
-        {
-            let offset = offset as usize * C;
-            let top = &data[offset..offset + 2 * C];
-            let low = &data[offset + width * C..offset + (width + 2) * C];
-            for (c, out) in out.iter_mut().enumerate() {
-                *out = blend([top[c], top[C + c], low[c], low[C + c]], tx, ty);
+        let target = &mut target[first * C..][..row.offset.len() * C];
+        let done = if C == 3 {
+            T::bilinear_rgb(data, below, &row.offset, [&row.right, &row.lower], target)
+        } else {
+            0
+        };
+        vectorised(
+            #[inline(always)]
+            || {
+                let pixels = row.offset.iter().zip(row.weights()).enumerate();
+                for (i, (&offset, weights)) in pixels.skip(done) {
+                    put_between::<T, C>(data, offset as usize * C, below, weights, target, i * C);
+                }
+            },
+        );
+    }
+
+    /// Pixels whose source points follow no line.
+    pub(super) fn scattered(&self, target: &mut [T], first: usize, points: &[[i64; 2]]) {
+        match (
+            self.warp.interpolation,
+            self.source.layout(),
+            self.source.channels(),
+        ) {
+            (Interpolation::Bilinear, Layout::Hwc, 1) => self.scatter::<1>(target, first, points),
+            (Interpolation::Bilinear, Layout::Hwc, 3) => self.scatter::<3>(target, first, points),
+            (Interpolation::Bilinear, Layout::Hwc, 4) => self.scatter::<4>(target, first, points),
+            _ => {
+                for (i, &point) in points.iter().enumerate() {
+                    self.outside(target, first + i, point);
+                }
+            }
+        }
+    }
+
+    fn scatter<const C: usize>(&self, target: &mut [T], first: usize, points: &[[i64; 2]]) {
+        let Size { height, width } = self.source.size();
+        let data = self.source.data();
+        // The right and lower neighbours have to be inside, too.
+        let (right, bottom) = (width as u64 - 1, height as u64 - 1);
+        for (i, &[sx, sy]) in points.iter().enumerate() {
+            let (x, y) = (whole(sx) as u64, whole(sy) as u64);
+            if x < right && y < bottom {
+                let offset = (y as usize * width + x as usize) * C;
+                let weights = [fraction(sx), fraction(sy)];
+                // Up to this pixel: what comes after may be written already.
+                let target = &mut target[..(first + i + 1) * C];
+                put_between::<T, C>(data, offset, width * C, weights, target, (first + i) * C);
+            } else {
+                self.outside(target, first + i, [sx, sy]);
             }
         }
     }
@@ -316,7 +450,7 @@ impl<'a, T: Element> Job<'a, T> {
         let channels = self.source.channels();
         let Size { width, .. } = self.source.size();
         let data = self.source.data();
-        for (i, (&offset, &[tx, ty])) in row.offset.iter().zip(&row.weight).enumerate() {
+        for (i, (&offset, [tx, ty])) in row.offset.iter().zip(row.weights()).enumerate() {
             let offset = offset as usize * channels;
             for c in 0..channels {
                 let at = |dx: usize, dy: usize| data[offset + (dy * width + dx) * channels + c];
@@ -349,35 +483,139 @@ impl<'a, T: Element> Job<'a, T> {
         if let Some(a) = self.warp.interpolation.cubic() {
             return self.cubic(target, pixel, [sx, sy], a);
         }
-        let (x, y) = (whole(sx), whole(sy));
+        let input = self.source.size();
+        let far = |v: i64, n: usize| v < -1 || v >= n as i64;
+        if border.is_constant() && (far(whole(sx), input.width) || far(whole(sy), input.height)) {
+            for channel in 0..self.source.channels() {
+                write(channel, T::from_f32(border.fill(channel)));
+            }
+            return;
+        }
         let taps = if matches!(border, Border::ConstantHard(_)) {
             self.hard_taps(sx, sy)
         } else {
-            [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| self.pixel(x + dx, y + dy))
+            self.taps(whole(sx), whole(sy))
         };
         let (tx, ty) = (fraction(sx), fraction(sy));
         let twice = matches!(border, Border::ConstantTwice(_));
         for channel in 0..self.source.channels() {
             let fill = border.fill(channel);
             let outside = if twice { 0.0 } else { fill };
-            let around = taps.map(|tap| tap.map_or(outside, |pixel| read(pixel, channel).to_f32()));
-            let mut value = lerp2(around, tx, ty);
+            let value = |tap: Option<usize>| match tap {
+                Some(pixel) => read(pixel, channel).to_f32(),
+                None => outside,
+            };
+            let [a, b, c, d] = taps;
+            let mut sum = lerp2([value(a), value(b), value(c), value(d)], tx, ty);
             if twice {
-                let inside = lerp2(taps.map(|tap| f32::from(tap.is_some())), tx, ty);
-                value = value * inside + (1.0 - inside) * fill;
+                let is = |tap: Option<usize>| f32::from(tap.is_some());
+                let inside = lerp2([is(a), is(b), is(c), is(d)], tx, ty);
+                sum = sum * inside + (1.0 - inside) * fill;
             }
-            write(channel, T::from_f32(value));
+            write(channel, T::from_f32(sum));
         }
+    }
+
+    /// The four neighbours of a point, through the border.
+    fn taps(&self, x: i64, y: i64) -> [Option<usize>; 4] {
+        let Size { height, width } = self.source.size();
+        let border = &self.warp.border;
+        let (left, right) = (border.resolve(x, width), border.resolve(x + 1, width));
+        let (top, low) = (border.resolve(y, height), border.resolve(y + 1, height));
+        let at = |y: Option<usize>, x: Option<usize>| Some(y? * width + x?);
+        [at(top, left), at(top, right), at(low, left), at(low, right)]
     }
 }
 
-#[inline]
+/// The source points of row `y` under a projective map.
+fn project(matrix: &Matrix, y: usize, width: usize, points: &mut Vec<[i64; 2]>) {
+    let [rx, ry, rz] = matrix.rows();
+    let y = y as f64;
+    let start = [rx, ry, rz].map(|row| row[1] * y + row[2]);
+    points.resize(width, [0; 2]);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (x, point) in points.iter_mut().enumerate() {
+                let x = x as f64;
+                // Infinity and what is no number end up outside of all images.
+                let depth = start[2] + rz[0] * x;
+                *point = [
+                    fixed((start[0] + rx[0] * x) / depth),
+                    fixed((start[1] + ry[0] * x) / depth),
+                ];
+            }
+        },
+    );
+}
+
+/// Writes what is between a pixel of `C` channels that starts at `offset`, its
+/// right neighbour and the two `below` values further, and with three channels
+/// possibly the value after it, if `target` has one.
+#[inline(always)]
+fn put_between<T: Element, const C: usize>(
+    data: &[T],
+    offset: usize,
+    below: usize,
+    [tx, ty]: [f32; 2],
+    target: &mut [T],
+    at: usize,
+) {
+    // Four channels fill a register; with three, the fourth is that of the
+    // next pixel, except at the end of the image.
+    if C == 3
+        && let Some(around) = data.get(offset..offset + below + 7)
+        && let (Some(top), Some(low)) = (around.first_chunk(), around.last_chunk())
+    {
+        let left = lerp4(four(top, 0), four(top, 3), tx);
+        let value = lerp4(left, lerp4(four(low, 0), four(low, 3), tx), ty);
+        let target = &mut target[at..];
+        match target.first_chunk_mut::<4>() {
+            Some(out) => {
+                for (out, value) in out.iter_mut().zip(value) {
+                    *out = T::from_f32(value);
+                }
+            }
+            None => {
+                for (out, value) in target.iter_mut().zip(value) {
+                    *out = T::from_f32(value);
+                }
+            }
+        }
+        return;
+    }
+    let top = &data[offset..offset + 2 * C];
+    let low = &data[offset + below..offset + below + 2 * C];
+    for (c, out) in target[at..at + C].iter_mut().enumerate() {
+        *out = blend([top[c], top[C + c], low[c], low[C + c]], tx, ty);
+    }
+}
+
+#[inline(always)]
+fn four<T: Element>(from: &[T; 7], at: usize) -> [f32; 4] {
+    [
+        from[at].to_f32(),
+        from[at + 1].to_f32(),
+        from[at + 2].to_f32(),
+        from[at + 3].to_f32(),
+    ]
+}
+
+#[inline(always)]
+fn lerp4(mut a: [f32; 4], b: [f32; 4], t: f32) -> [f32; 4] {
+    for (a, b) in a.iter_mut().zip(b) {
+        *a += t * (b - *a);
+    }
+    a
+}
+
+#[inline(always)]
 fn blend<T: Element>(around: [T; 4], tx: f32, ty: f32) -> T {
     T::from_f32(lerp2(around.map(T::to_f32), tx, ty))
 }
 
 /// Between `[top left, top right, bottom left, bottom right]`.
-#[inline]
+#[inline(always)]
 fn lerp2([a, b, c, d]: [f32; 4], tx: f32, ty: f32) -> f32 {
     let top = a + tx * (b - a);
     let low = c + tx * (d - c);
@@ -387,7 +625,6 @@ fn lerp2([a, b, c, d]: [f32; 4], tx: f32, ty: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Matrix;
     use proptest::prelude::*;
 
     fn resample(data: &[f32], size: Size, channels: usize, layout: Layout, by: &Warp) -> Vec<f32> {

@@ -1,7 +1,7 @@
 //! The whole range of values: `auto_contrast`.
 
 use super::fixed_step;
-use crate::kernel::Element;
+use crate::kernel::{Element, map_channels, ranges};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
@@ -146,18 +146,29 @@ fn bounds(counts: &[usize; 256], cutoff: f32) -> (usize, usize) {
     (low, high)
 }
 
-fn run<T: Element>(data: &mut [T], channels: usize) {
-    for c in 0..channels {
-        let values = || data.iter().skip(c).step_by(channels).map(|v| v.to_f32());
-        let low = values().fold(f32::INFINITY, f32::min);
-        let high = values().fold(f32::NEG_INFINITY, f32::max);
-        if high > low {
-            let scale = (high - low) / T::MAX;
-            for value in data.iter_mut().skip(c).step_by(channels) {
-                let stretched = (value.to_f32() - low) / scale;
-                *value = T::from_f32_truncated(stretched.clamp(0.0, T::MAX));
-            }
+fn run<T: Element + PartialOrd>(data: &mut [T], channels: usize) {
+    const MOST: usize = 4;
+    let line = |[low, high]: [T; 2]| {
+        let (low, high) = (low.to_f32(), high.to_f32());
+        [low, (high - low) / T::MAX]
+    };
+    let stretch = |value: T, [low, scale]: [f32; 2]| {
+        let stretched = ((value.to_f32() - low) / scale).clamp(0.0, T::MAX);
+        if scale > 0.0 {
+            T::from_f32_truncated(stretched)
+        } else {
+            value
         }
+    };
+    if channels <= MOST {
+        let mut lines = [[0.0; 2]; MOST];
+        for (out, range) in lines.iter_mut().zip(ranges(data, channels)) {
+            *out = line(range);
+        }
+        map_channels(data, channels, |c| lines[c], stretch);
+    } else {
+        let lines: Vec<_> = ranges(data, channels).map(line).collect();
+        map_channels(data, channels, |c| lines[c], stretch);
     }
 }
 

@@ -1,8 +1,9 @@
 //! Boxes on boxes: `box_blur`.
 
 use super::fixed_step;
-use crate::kernel::Element;
-use crate::{Apply, AugmentError, Sample, Size, Values};
+use crate::kernel;
+use crate::sample::each_type;
+use crate::{Apply, AugmentError, Sample};
 use serde::{Deserialize, Serialize};
 
 /// The mean of the `2 radius + 1` pixels in each direction, several times:
@@ -84,47 +85,6 @@ impl BoxBlur {
         }
         Ok(())
     }
-
-    fn run<T: Element>(&self, data: &mut [T], size: Size, channels: usize) {
-        let line = size.width * channels;
-        let mut copy = Vec::new();
-        for _ in 0..self.passes {
-            for row in data.chunks_exact_mut(line) {
-                for c in 0..channels {
-                    self.lane(row, c, channels, size.width, &mut copy);
-                }
-            }
-        }
-        for _ in 0..self.passes {
-            for column in 0..line {
-                self.lane(data, column, line, size.height, &mut copy);
-            }
-        }
-    }
-
-    /// One pass over the `n` values from `first` on, `stride` apart.
-    fn lane<T: Element>(
-        &self,
-        data: &mut [T],
-        first: usize,
-        stride: usize,
-        n: usize,
-        copy: &mut Vec<f32>,
-    ) {
-        copy.clear();
-        copy.extend((0..n).map(|i| data[first + i * stride].to_f32()));
-        let whole = self.radius as usize;
-        let weight = 1.0 / (2.0 * f64::from(self.radius) + 1.0);
-        let rest = (1.0 - (2 * whole + 1) as f64 * weight) / 2.0;
-        let at = |i: i64| f64::from(copy[i.clamp(0, n as i64 - 1) as usize]);
-        let reach = whole as i64;
-        let mut sum: f64 = (-reach..=reach).map(at).sum();
-        for i in 0..n as i64 {
-            let value = sum * weight + (at(i - reach - 1) + at(i + reach + 1)) * rest;
-            data[first + i as usize * stride] = T::from_f32_half_up(value as f32);
-            sum += at(i + reach + 1) - at(i - reach);
-        }
-    }
 }
 
 impl Apply for BoxBlur {
@@ -132,10 +92,10 @@ impl Apply for BoxBlur {
         self.check()?;
         let (size, channels) = (sample.image.size(), sample.image.channels());
         if size.area() * channels > 0 && self.radius > 0.0 {
-            match sample.image.values_mut() {
-                Values::U8(data) => self.run(data, size, channels),
-                Values::F32(data) => self.run(data, size, channels),
-            }
+            let (values, scratch) = sample.image.parts_mut();
+            each_type!(values, data => {
+                kernel::box_mean(data, size, channels, self.radius, self.passes, scratch);
+            });
         }
         Ok(())
     }
@@ -146,12 +106,20 @@ fixed_step!(BoxBlur, "box_blur");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Image, Plan, Size};
+
+    fn run(blur: BoxBlur, data: &[f32], size: Size, channels: usize) -> Vec<f32> {
+        let image = Image::from_f32(data.to_vec(), size, channels).unwrap();
+        let mut sample = Sample::new(image);
+        Plan::from(blur).apply(&mut sample).unwrap();
+        sample.image.as_f32().unwrap().to_vec()
+    }
 
     #[test]
     fn one_colour_stays_whatever_the_radius() {
         for radius in [0.3, 1.0, 2.7, 50.0] {
-            let mut data = vec![0.25_f32; 4 * 5 * 2];
-            BoxBlur { radius, passes: 3 }.run(&mut data, Size::new(4, 5), 2);
+            let blur = BoxBlur { radius, passes: 3 };
+            let data = run(blur, &[0.25; 4 * 5 * 2], Size::new(4, 5), 2);
             assert!(data.iter().all(|v| (v - 0.25).abs() < 1e-6));
         }
     }
@@ -160,7 +128,7 @@ mod tests {
     fn three_passes_have_the_variance_of_the_gaussian() {
         let mut data = vec![0.0_f32; 101];
         data[50] = 1.0;
-        BoxBlur::gaussian(4.0).run(&mut data, Size::new(1, 101), 1);
+        let data = run(BoxBlur::gaussian(4.0), &data, Size::new(1, 101), 1);
         let variance: f32 = (0..101).map(|i| (i as f32 - 50.0).powi(2) * data[i]).sum();
         assert!((variance - 16.0).abs() < 0.05, "{variance}");
     }

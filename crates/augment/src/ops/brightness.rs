@@ -2,8 +2,8 @@
 
 use super::pointwise::{Pointwise, pointwise_step};
 use super::{check_strength, fixed_step};
-use crate::AugmentError;
 use crate::kernel::Element;
+use crate::{AugmentError, ColorMatrix};
 use serde::{Deserialize, Serialize};
 
 /// Multiplies every value by `factor` and clips: torchvision's
@@ -37,12 +37,18 @@ impl Brightness {
 }
 
 impl Pointwise for Brightness {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
         u8::from_f32_truncated(f32::from(value) * self.factor)
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         (value * self.factor).clamp(0.0, 1.0)
+    }
+
+    fn matrix(&self) -> Option<ColorMatrix> {
+        Some(ColorMatrix::line([self.factor; 3], [0.0; 3]))
     }
 }
 

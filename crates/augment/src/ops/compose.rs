@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Several transforms, one after the other.
 ///
 /// Transform number `i` plans with `key.fold(i)`, on the size that those
-/// before it leave. The plan is fused (see [`Plan::fused`]) unless the
+/// before it leave. The plan is fused (see [`Plan::fused_for`]) unless the
 /// composition is [`Compose::exact`].
 ///
 /// ```
@@ -111,7 +111,7 @@ impl Compose {
         if self.exact {
             plan
         } else {
-            plan.fused(meta.size)
+            plan.fused_for(meta)
         }
     }
 }

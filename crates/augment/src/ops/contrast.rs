@@ -1,10 +1,10 @@
 //! More or less contrast: `contrast`.
 
 use super::{check_strength, fixed_step};
-use crate::color::{grey, grey_pillow};
-use crate::kernel::Element;
+use crate::color::{LUMA, grey, grey_pillow};
+use crate::kernel::{Element, map_values, sum_colours};
 use crate::sample::each_type;
-use crate::{Apply, AugmentError, Sample, Values};
+use crate::{Apply, AugmentError, ColorMatrix, Sample, Values};
 use serde::{Deserialize, Serialize};
 
 /// How grey is averaged for [`Contrast`].
@@ -75,6 +75,7 @@ impl Contrast {
         }
     }
 
+    #[inline(always)]
     fn number(&self, value: f32, mean: f32, max: f32) -> f32 {
         (value * self.factor + mean * (1.0 - self.factor)).clamp(0.0, max)
     }
@@ -93,41 +94,41 @@ impl Apply for Contrast {
         let colour = channels >= 3;
         match sample.image.values_mut() {
             Values::U8(data) => {
-                let sum: f64 = if !colour {
-                    data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
-                } else {
-                    data.chunks_exact(channels)
-                        .map(|p| match self.mean {
-                            GreyMean::Exact | GreyMean::PerChannel => {
-                                f64::from(grey([p[0], p[1], p[2]].map(f32::from)).floor())
-                            }
-                            GreyMean::Rounded => f64::from(grey_pillow([p[0], p[1], p[2]])),
-                        })
-                        .sum()
+                let sum = match self.mean {
+                    _ if !colour => {
+                        data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
+                    }
+                    GreyMean::Exact | GreyMean::PerChannel => {
+                        sum_colours(data, channels, |p| grey(p).floor())
+                    }
+                    GreyMean::Rounded => sum_colours(data, channels, grey_pillow),
                 };
                 let mean = (sum / area as f64) as f32;
                 let mean = match self.mean {
                     GreyMean::Exact | GreyMean::PerChannel => mean,
                     GreyMean::Rounded => (mean + 0.5).floor(),
                 };
-                let table: [u8; 256] = std::array::from_fn(|value| {
-                    u8::from_f32_truncated(self.number(value as f32, mean, 255.0))
+                map_values(data, |v| {
+                    u8::from_f32_truncated(self.number(f32::from(v), mean, 255.0))
                 });
-                data.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
             }
             Values::F32(data) => {
-                let sum: f64 = if colour {
-                    let pixels = data.chunks_exact(channels);
-                    pixels.map(|p| f64::from(grey([p[0], p[1], p[2]]))).sum()
+                let sum = if colour {
+                    sum_colours(data, channels, grey)
                 } else {
                     data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
                 };
                 let mean = (sum / area as f64) as f32;
-                data.iter_mut()
-                    .for_each(|v| *v = self.number(*v, mean, 1.0));
+                map_values(data, |v| self.number(v, mean, 1.0));
             }
         }
         Ok(())
+    }
+
+    fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
+        let mean = LUMA.map(|weight| weight * (1.0 - self.factor));
+        let exact = ColorMatrix::line([self.factor; 3], [0.0; 3]).with_mean([mean; 3]);
+        (self.mean == GreyMean::Exact).then_some(exact)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{GaussianBlur, no_fill, plain_layer};
 use crate::geometry::settle;
-use crate::kernel::{self, Layout, Pixels, PixelsMut};
+use crate::kernel::{self, Layout, Pixels, PixelsMut, Scratch};
 use crate::plan::Apply;
 use crate::sample::each_type;
 use crate::{
@@ -47,7 +47,7 @@ pub struct Displace {
 }
 
 impl Displace {
-    fn field(&self, size: Size) -> Result<Vec<[f32; 2]>, AugmentError> {
+    fn field(&self, size: Size, scratch: &mut Scratch) -> Result<Vec<[f32; 2]>, AugmentError> {
         match &self.displacement {
             Displacement::Given(field) => Ok(field.clone()),
             Displacement::Drawn {
@@ -57,24 +57,20 @@ impl Displace {
             } => {
                 let key = Key::from_words(*key);
                 let area = size.area();
-                let draw = |axis: usize| {
-                    let word = move |i: usize| key.word((axis * area + i) as u64);
-                    (0..area).map(move |i| 2.0 * firecraft_key::convert::uniform(word(i)) - 1.0)
-                };
                 let blur = GaussianBlur::new((8.0 * sigma) as usize | 1, *sigma as f32);
-                let [dx, dy] = [draw(0), draw(1)].map(|noise| {
-                    let mut noise: Vec<f32> = noise.collect();
-                    if area > 0 {
-                        blur.run(&mut noise, size, 1);
-                    }
+                let [dx, dy] = [0, area].map(|first| {
+                    let mut noise = scratch.take(area);
+                    draw(key, first, &mut noise);
+                    blur.run(&mut noise, size, 1, scratch);
                     noise
                 });
                 let scale = *strength as f32;
-                Ok(dx
-                    .into_iter()
-                    .zip(dy)
-                    .map(|(x, y)| [x * scale, y * scale])
-                    .collect())
+                let mut field = std::mem::take(&mut scratch.field);
+                field.clear();
+                field.extend(dx.iter().zip(&dy).map(|(x, y)| [x * scale, y * scale]));
+                scratch.give(dx);
+                scratch.give(dy);
+                Ok(field)
             }
         }
     }
@@ -87,32 +83,37 @@ impl Displace {
         border: &Border,
     ) -> Result<(), AugmentError> {
         fn run<T: kernel::Element>(
-            data: &mut Vec<T>,
+            data: &[T],
             (size, channels): (Size, usize),
             field: &[[f32; 2]],
-            interpolation: Interpolation,
-            border: &Border,
-        ) -> Result<(), AugmentError> {
-            let mut out = data.clone();
-            kernel::displace(
+            style: (Interpolation, &Border),
+            scratch: &mut Scratch,
+        ) -> Result<Vec<T>, AugmentError> {
+            let mut out = scratch.take(data.len());
+            kernel::displace_with(
                 Pixels::new(data, size, channels, Layout::Hwc)?,
                 PixelsMut::new(&mut out, size, channels, Layout::Hwc)?,
                 field,
-                interpolation,
-                border,
+                style,
+                scratch,
             )?;
-            *data = out;
-            Ok(())
+            Ok(out)
         }
         let shape = (image.size(), image.channels());
-        each_type!(image.values_mut(), data => run(data, shape, field, interpolation, border))
+        let (values, scratch) = image.parts_mut();
+        let values = each_type!(values, data => {
+            run(data, shape, field, (interpolation, border), scratch)?.into()
+        });
+        image.replace(values, shape.0, shape.1);
+        Ok(())
     }
 }
 
 impl Apply for Displace {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         let size = sample.image.size();
-        let field = self.field(size)?;
+        let (_, scratch) = sample.image.parts_mut();
+        let field = self.field(size, scratch)?;
         self.image(&mut sample.image, &field, self.interpolation, &self.border)?;
         let labels = if self.border.is_constant() {
             Border::Constant(vec![f32::from(sample.mask_fill)])
@@ -122,7 +123,9 @@ impl Apply for Displace {
         for mask in &mut sample.masks {
             self.image(mask, &field, Interpolation::Nearest, &labels)?;
         }
-        sample.move_targets(size, |x, y| inverse(&field, size, x, y))
+        sample.move_targets(size, |x, y| inverse(&field, size, x, y))?;
+        sample.image.parts_mut().1.field = field;
+        Ok(())
     }
 
     fn moves(&self) -> bool {
@@ -132,6 +135,22 @@ impl Apply for Displace {
     fn map_point(&self, _x: f64, _y: f64) -> Option<(f64, f64)> {
         // The field depends on the size of the image.
         None
+    }
+}
+
+/// Words of a key from number `first` on, as numbers on `[-1, 1)`.
+fn draw(key: Key, first: usize, noise: &mut [f32]) {
+    let number = |word: u32| 2.0 * firecraft_key::convert::uniform(word) - 1.0;
+    let head = first.next_multiple_of(4).min(first + noise.len()) - first;
+    let (head, body) = noise.split_at_mut(head);
+    for (i, noise) in head.iter_mut().enumerate() {
+        *noise = number(key.word((first + i) as u64));
+    }
+    let block = (first + head.len()) as u64 / 4;
+    for (i, noise) in body.chunks_mut(4).enumerate() {
+        for (noise, word) in noise.iter_mut().zip(key.block(block + i as u64)) {
+            *noise = number(word);
+        }
     }
 }
 
@@ -317,5 +336,18 @@ mod tests {
         assert!(Plan::from(wrong).apply(&mut sample).is_err());
         assert!(Elastic::new(-1.0, 5.0).validate().is_err());
         assert!(Elastic::new(1.0, 0.0).validate().is_err());
+    }
+
+    #[test]
+    fn noise_is_the_words_of_the_key() {
+        let key = Key::from_seed(3);
+        for (first, n) in [(0, 9), (5, 2), (5, 11), (8, 4), (3, 1)] {
+            let mut noise = vec![0.0; n];
+            draw(key, first, &mut noise);
+            for (i, &noise) in noise.iter().enumerate() {
+                let word = key.word((first + i) as u64);
+                assert_eq!(noise, 2.0 * firecraft_key::convert::uniform(word) - 1.0);
+            }
+        }
     }
 }

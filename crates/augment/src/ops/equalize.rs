@@ -1,7 +1,7 @@
 //! All levels equally often: `equalize`.
 
 use super::fixed_step;
-use crate::kernel::Element;
+use crate::kernel::{Counts, Element, count_channels, look_up_channels};
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
@@ -86,23 +86,31 @@ impl Apply for Equalize {
 }
 
 fn run(data: &mut [u8], channels: usize, method: EqualizeMethod) {
-    for c in 0..channels {
-        let mut counts = [0_usize; 256];
-        for &value in data.iter().skip(c).step_by(channels) {
-            counts[usize::from(value)] += 1;
+    const MOST: usize = 4;
+    let table = |counts: &Counts| match method {
+        EqualizeMethod::Pillow => pillow(counts),
+        EqualizeMethod::OpenCv => open_cv(counts),
+    };
+    if channels <= MOST {
+        let mut counts = [[0; 256]; MOST];
+        let counts = &mut counts[..channels];
+        count_channels(data, counts);
+        let mut tables = [[0; 256]; MOST];
+        let tables = &mut tables[..channels];
+        for (out, counts) in tables.iter_mut().zip(counts) {
+            *out = table(counts);
         }
-        let table = match method {
-            EqualizeMethod::Pillow => pillow(&counts),
-            EqualizeMethod::OpenCv => open_cv(&counts),
-        };
-        for value in data.iter_mut().skip(c).step_by(channels) {
-            *value = table[usize::from(*value)];
-        }
+        look_up_channels(data, tables);
+    } else {
+        let mut counts = vec![[0; 256]; channels];
+        count_channels(data, &mut counts);
+        let tables: Vec<_> = counts.iter().map(table).collect();
+        look_up_channels(data, &tables);
     }
 }
 
-fn pillow(counts: &[usize; 256]) -> [u8; 256] {
-    let total: usize = counts.iter().sum();
+fn pillow(counts: &Counts) -> [u8; 256] {
+    let total: u32 = counts.iter().sum();
     let last = counts.iter().rev().find(|&&n| n > 0).copied().unwrap_or(0);
     let step = (total - last) / 255;
     if step == 0 {
@@ -116,17 +124,17 @@ fn pillow(counts: &[usize; 256]) -> [u8; 256] {
     })
 }
 
-fn open_cv(counts: &[usize; 256]) -> [u8; 256] {
-    let total: usize = counts.iter().sum();
+fn open_cv(counts: &Counts) -> [u8; 256] {
+    let total: u32 = counts.iter().sum();
     let lowest = counts.iter().find(|&&n| n > 0).copied().unwrap_or(0);
     if total == lowest {
         return std::array::from_fn(|v| v as u8);
     }
-    let scale = 255.0 / (total - lowest) as f64;
+    let scale = 255.0 / f64::from(total - lowest);
     let mut up_to = 0;
     counts.map(|n| {
         up_to += n;
-        u8::from_f32((up_to.saturating_sub(lowest) as f64 * scale) as f32)
+        u8::from_f32((f64::from(up_to.saturating_sub(lowest)) * scale) as f32)
     })
 }
 

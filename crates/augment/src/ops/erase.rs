@@ -75,30 +75,46 @@ impl Erase {
     fn run<T: Element>(&self, data: &mut [T], width: usize, channels: usize) {
         let Region { top, left, size } = self.region;
         let right = left.saturating_add(size.width).min(width);
-        let left = left.min(right);
-        let rows = data.chunks_exact_mut(width * channels);
-        for (y, row) in rows.skip(top).take(size.height).enumerate() {
-            let row = &mut row[left * channels..right * channels];
-            for (i, value) in row.iter_mut().enumerate() {
-                let c = i % channels;
-                let new = self.value[if self.value.len() == 1 { 0 } else { c }];
-                *value = T::from_f32(match self.noise {
-                    None => new,
-                    Some(noise) => {
-                        let place = if noise.per_pixel {
-                            y * size.width * channels + i
-                        } else {
-                            c
-                        };
-                        let word = Key::from_words(noise.key).word(place as u64);
-                        if T::IS_INTEGER {
-                            (convert::uniform(word) * 256.0).floor()
-                        } else {
-                            convert::normal(word)
-                        }
-                    }
-                });
+        let line = width * channels;
+        let end = top.saturating_add(size.height).min(data.len() / line);
+        if left >= right || top >= end {
+            return;
+        }
+        let part = left * channels..right * channels;
+        let (first, rest) = data[top * line..end * line].split_at_mut(line);
+        let first = &mut first[part.clone()];
+        self.fill(first, channels, 0);
+        for (y, row) in rest.chunks_exact_mut(line).enumerate() {
+            let row = &mut row[part.clone()];
+            match self.noise {
+                Some(noise) if noise.per_pixel => self.fill(row, channels, y + 1),
+                // All rows are alike.
+                _ => row.copy_from_slice(first),
             }
+        }
+    }
+
+    /// Fills row number `y` of the rectangle.
+    fn fill<T: Element>(&self, row: &mut [T], channels: usize, y: usize) {
+        for (i, value) in row.iter_mut().enumerate() {
+            let c = i % channels;
+            let new = self.value[if self.value.len() == 1 { 0 } else { c }];
+            *value = T::from_f32(match self.noise {
+                None => new,
+                Some(noise) => {
+                    let place = if noise.per_pixel {
+                        y * self.region.size.width * channels + i
+                    } else {
+                        c
+                    };
+                    let word = Key::from_words(noise.key).word(place as u64);
+                    if T::IS_INTEGER {
+                        (convert::uniform(word) * 256.0).floor()
+                    } else {
+                        convert::normal(word)
+                    }
+                }
+            });
         }
     }
 }

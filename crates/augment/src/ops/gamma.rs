@@ -51,13 +51,19 @@ impl Gamma {
 }
 
 impl Pointwise for Gamma {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
         // 255.999 times, cut off: torchvision's way back to bytes.
         u8::from_f32_truncated(self.number(f32::from(value) / 255.0) * (256.0 - 1e-3))
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         (self.gain * value.powf(self.gamma)).clamp(0.0, 1.0)
+    }
+
+    fn is_cheap(&self) -> bool {
+        false
     }
 }
 

@@ -1,8 +1,9 @@
 //! Softened by a bell: `gaussian_blur`.
 
 use super::fixed_step;
-use crate::kernel::Element;
-use crate::{Apply, AugmentError, Border, Sample, Size, Values};
+use crate::kernel::{self, Element, Scratch};
+use crate::sample::each_type;
+use crate::{Apply, AugmentError, Border, Sample, Size};
 use serde::{Deserialize, Serialize};
 
 /// Convolves with a Gaussian, one direction after the other: torchvision's
@@ -71,59 +72,37 @@ impl GaussianBlur {
         Ok(())
     }
 
-    pub(super) fn run<T: Element>(&self, data: &mut [T], size: Size, channels: usize) {
-        let across = weights(self.kernel_size.0, self.sigma.0);
-        let down = weights(self.kernel_size.1, self.sigma.1);
-        let line = size.width * channels;
-        let (reach_x, reach_y) = (across.len() as i64 / 2, down.len() as i64 / 2);
-        let mut between = vec![0.0_f32; data.len()];
-        for (row, out) in data.chunks_exact(line).zip(between.chunks_exact_mut(line)) {
-            for (j, &weight) in across.iter().enumerate() {
-                let shift = j as i64 - reach_x;
-                for x in 0..size.width {
-                    let from = self.border.resolve(x as i64 + shift, size.width);
-                    for c in 0..channels {
-                        let value = from.map_or_else(
-                            || self.border.fill(c),
-                            |x| row[x * channels + c].to_f32(),
-                        );
-                        out[x * channels + c] += weight * value;
-                    }
-                }
-            }
-        }
-        let mut sum = vec![0.0_f32; line];
-        for (y, out) in data.chunks_exact_mut(line).enumerate() {
-            sum.fill(0.0);
-            for (j, &weight) in down.iter().enumerate() {
-                match self
-                    .border
-                    .resolve(y as i64 + j as i64 - reach_y, size.height)
-                {
-                    Some(y) => {
-                        let row = &between[y * line..(y + 1) * line];
-                        sum.iter_mut().zip(row).for_each(|(s, v)| *s += weight * v);
-                    }
-                    None => {
-                        let fill = |i: usize| self.border.fill(i % channels);
-                        let sums = sum.iter_mut().enumerate();
-                        sums.for_each(|(i, s)| *s += weight * fill(i));
-                    }
-                }
-            }
-            out.iter_mut()
-                .zip(&sum)
-                .for_each(|(o, &s)| *o = T::from_f32(s));
-        }
+    pub(super) fn run<T: Element>(
+        &self,
+        data: &mut [T],
+        size: Size,
+        channels: usize,
+        scratch: &mut Scratch,
+    ) {
+        let across = weights(self.kernel_size.0, self.sigma.0, scratch);
+        let down = weights(self.kernel_size.1, self.sigma.1, scratch);
+        kernel::convolve(
+            data,
+            size,
+            channels,
+            [&across, &down],
+            &self.border,
+            scratch,
+        );
+        scratch.give(across);
+        scratch.give(down);
     }
 }
 
-/// A bell that sums to 1.
-fn weights(n: usize, sigma: f32) -> Vec<f32> {
-    let half = (n as f64 - 1.0) / 2.0;
-    let bell = |i: usize| (-((i as f64 - half) / f64::from(sigma)).powi(2) / 2.0).exp();
-    let sum: f64 = (0..n).map(bell).sum();
-    (0..n).map(|i| (bell(i) / sum) as f32).collect()
+/// A bell of `n` weights that sum to 1, from the centre outwards.
+fn weights(n: usize, sigma: f32, scratch: &mut Scratch) -> Vec<f32> {
+    let bell = |i: usize| (-(i as f64 / f64::from(sigma)).powi(2) / 2.0).exp();
+    let sum = 1.0 + 2.0 * (1..=n / 2).map(bell).sum::<f64>();
+    let mut weights = scratch.take(n / 2 + 1);
+    for (i, weight) in weights.iter_mut().enumerate() {
+        *weight = (bell(i) / sum) as f32;
+    }
+    weights
 }
 
 impl Apply for GaussianBlur {
@@ -131,10 +110,8 @@ impl Apply for GaussianBlur {
         self.check()?;
         let (size, channels) = (sample.image.size(), sample.image.channels());
         if size.area() * channels > 0 {
-            match sample.image.values_mut() {
-                Values::U8(data) => self.run(data, size, channels),
-                Values::F32(data) => self.run(data, size, channels),
-            }
+            let (values, scratch) = sample.image.parts_mut();
+            each_type!(values, data => self.run(data, size, channels, scratch));
         }
         Ok(())
     }
@@ -156,7 +133,7 @@ mod tests {
         ] {
             let mut data = vec![77_u8; 4 * 3 * 3];
             let blur = GaussianBlur::new(9, 2.0).with_border(border);
-            blur.run(&mut data, Size::new(4, 3), 3);
+            blur.run(&mut data, Size::new(4, 3), 3, &mut Scratch::new());
             assert_eq!(data, [77; 36]);
         }
     }

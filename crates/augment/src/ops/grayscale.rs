@@ -1,10 +1,10 @@
 //! Without colour: `grayscale`.
 
 use super::fixed_step;
-use crate::color::{grey, is_colour};
-use crate::kernel::Element;
+use crate::color::{LUMA, grey, is_colour};
+use crate::kernel::{Element, Scratch, map_colours};
 use crate::lab::rgb_to_lab;
-use crate::{Apply, AugmentError, Sample, Values};
+use crate::{Apply, AugmentError, ColorMatrix, Sample, Values};
 use serde::{Deserialize, Serialize};
 
 /// How [`Grayscale`] makes one number of three.
@@ -76,16 +76,28 @@ impl Grayscale {
         Ok(())
     }
 
-    fn run<T: Element>(&self, data: &mut [T], channels: usize) -> Option<Vec<T>> {
-        let luma = |p: &[T]| self.method.of([p[0], p[1], p[2]]);
-        if self.single_channel {
-            return Some(data.chunks_exact(channels).map(luma).collect());
+    fn run<T: Element>(
+        &self,
+        data: &mut [T],
+        channels: usize,
+        scratch: &mut Scratch,
+    ) -> Option<Vec<T>> {
+        if self.method == GreyMethod::Luma {
+            let luma = |colour: [f32; 3]| [grey(colour); 3];
+            map_colours(data, channels, luma, T::from_f32_truncated);
+        } else {
+            for pixel in data.chunks_exact_mut(channels) {
+                let luma = self.method.of([pixel[0], pixel[1], pixel[2]]);
+                pixel[..3].fill(luma);
+            }
         }
-        for pixel in data.chunks_exact_mut(channels) {
-            let luma = luma(pixel);
-            pixel[..3].fill(luma);
-        }
-        None
+        self.single_channel.then(|| {
+            let mut single = scratch.take(data.len() / channels);
+            for (out, pixel) in single.iter_mut().zip(data.chunks_exact(channels)) {
+                *out = pixel[0];
+            }
+            single
+        })
     }
 }
 
@@ -113,14 +125,21 @@ impl Apply for Grayscale {
             return Ok(());
         }
         let (size, channels) = (image.size(), image.channels());
-        let single = match image.values_mut() {
-            Values::U8(data) => self.run(data, channels).map(Values::U8),
-            Values::F32(data) => self.run(data, channels).map(Values::F32),
+        let (values, scratch) = image.parts_mut();
+        let single = match values {
+            Values::U8(data) => self.run(data, channels, scratch).map(Values::U8),
+            Values::F32(data) => self.run(data, channels, scratch).map(Values::F32),
         };
         if let Some(values) = single {
             image.replace(values, size, 1);
         }
         Ok(())
+    }
+
+    fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
+        let [r, g, b] = LUMA;
+        (!self.single_channel && self.method == GreyMethod::Luma)
+            .then(|| ColorMatrix::new([[r, g, b, 0.0]; 3]))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Other colours: `hue`.
 
 use super::fixed_step;
-use crate::color::{hsv_to_rgb, is_colour, rgb_to_hsv};
-use crate::kernel::Element;
+use crate::color::{is_colour, turn_hue};
+use crate::kernel::{Element, map_colours};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample};
 use serde::{Deserialize, Serialize};
@@ -51,15 +51,14 @@ impl Hue {
         } else {
             1.0
         };
-        for pixel in data.chunks_exact_mut(channels) {
-            let rgb = [pixel[0], pixel[1], pixel[2]].map(|c| c.to_f32() / T::MAX);
-            let [h, s, v] = rgb_to_hsv(rgb);
-            let turned = (h + self.shift).rem_euclid(1.0);
-            // `rem_euclid` rounds to 1 just below 0.
-            let turned = if turned < 1.0 { turned } else { 0.0 };
-            let rgb = hsv_to_rgb([turned, s, v]);
-            pixel[..3].copy_from_slice(&rgb.map(|c| T::from_f32_truncated(c * white)));
-        }
+        let sixths = (f64::from(self.shift) * 6.0).rem_euclid(6.0) as f32;
+        let scale = white / T::MAX;
+        map_colours(
+            data,
+            channels,
+            |colour| turn_hue(colour, sixths),
+            |c| T::from_f32_truncated(c * scale),
+        );
     }
 }
 

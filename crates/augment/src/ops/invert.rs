@@ -2,7 +2,7 @@
 
 use super::fixed_step;
 use super::pointwise::{Pointwise, pointwise_step};
-use crate::AugmentError;
+use crate::{AugmentError, ColorMatrix};
 use serde::{Deserialize, Serialize};
 
 /// White minus every value: every peer's `invert`.
@@ -32,12 +32,18 @@ impl Invert {
 }
 
 impl Pointwise for Invert {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
         !value
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         1.0 - value
+    }
+
+    fn matrix(&self) -> Option<ColorMatrix> {
+        Some(ColorMatrix::line([-1.0; 3], [1.0; 3]))
     }
 }
 

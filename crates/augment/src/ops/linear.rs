@@ -1,9 +1,9 @@
 //! A straight line per channel: `linear`.
 
 use super::fixed_step;
-use crate::kernel::Element;
+use crate::kernel::{Element, map_channels, map_values};
 use crate::sample::each_type;
-use crate::{Apply, AugmentError, Sample};
+use crate::{Apply, AugmentError, ColorMatrix, Sample};
 use serde::{Deserialize, Serialize};
 
 /// `scale * x + shift`, clipped, with `x` in `0..=1` (bytes over 255); one
@@ -54,12 +54,14 @@ impl Linear {
 
     fn run<T: Element>(&self, data: &mut [T], channels: usize) {
         let of = |values: &[f32], c: usize| values[if values.len() == 1 { 0 } else { c }];
-        for c in 0..channels {
-            let (scale, shift) = (of(&self.scale, c), of(&self.shift, c) * T::MAX);
-            for value in data.iter_mut().skip(c).step_by(channels) {
-                let line = scale * value.to_f32() + shift;
-                *value = T::from_f32(line.clamp(0.0, T::MAX));
-            }
+        let change = |value: T, [scale, shift]: [f32; 2]| {
+            T::from_f32(T::clipped(scale * value.to_f32() + shift))
+        };
+        if let ([scale], [shift]) = (&*self.scale, &*self.shift) {
+            map_values(data, |value| change(value, [*scale, *shift * T::MAX]));
+        } else {
+            let of = |c: usize| [of(&self.scale, c), of(&self.shift, c) * T::MAX];
+            map_channels(data, channels, of, change);
         }
     }
 }
@@ -79,6 +81,15 @@ impl Apply for Linear {
         }
         each_type!(sample.image.values_mut(), data => self.run(data, channels));
         Ok(())
+    }
+
+    fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
+        let three = |values: &[f32]| match *values {
+            [one] => Some([one; 3]),
+            [r, g, b] => Some([r, g, b]),
+            _ => None,
+        };
+        Some(ColorMatrix::line(three(&self.scale)?, three(&self.shift)?))
     }
 
     fn byte_map(&self) -> Option<[u8; 256]> {

@@ -1,6 +1,7 @@
 //! Zero mean and unit variance: `normalize`.
 
 use super::fixed_step;
+use crate::kernel::{convert_channels, map_channels};
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
@@ -54,31 +55,48 @@ impl Normalize {
     }
 }
 
+impl Normalize {
+    /// Mean and deviation of a channel.
+    fn of(&self, channel: usize) -> [f32; 2] {
+        [&self.mean, &self.std].map(|values| values[if values.len() == 1 { 0 } else { channel }])
+    }
+
+    pub(crate) fn check_channels(&self, channels: usize) -> Result<(), AugmentError> {
+        let fits = |values: &[f32]| values.len() == 1 || values.len() == channels;
+        if fits(&self.mean) && fits(&self.std) {
+            return Ok(());
+        }
+        Err(AugmentError::Image {
+            operation: "normalize",
+            got: format!("{channels} channels"),
+            expected: format!("{} or {}", self.mean.len(), self.std.len()),
+        })
+    }
+
+    /// What to subtract from a byte, and what to multiply by then.
+    pub(crate) fn of_byte(&self, channel: usize) -> [f32; 2] {
+        let [mean, std] = self.of(channel);
+        [mean * 255.0, 1.0 / (std * 255.0)]
+    }
+}
+
 impl Apply for Normalize {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         let image = &mut sample.image;
         let (size, channels) = (image.size(), image.channels());
-        if [&self.mean, &self.std]
-            .iter()
-            .any(|v| v.len() != 1 && v.len() != channels)
-        {
-            return Err(AugmentError::Image {
-                operation: "normalize",
-                got: format!("{channels} channels"),
-                expected: format!("{} or {}", self.mean.len(), self.std.len()),
-            });
-        }
-        if let Values::U8(bytes) = image.values() {
-            let numbers: Vec<f32> = bytes.iter().map(|&v| f32::from(v) / 255.0).collect();
-            image.replace(numbers.into(), size, channels);
-        }
-        let of = |values: &[f32], c: usize| values[if values.len() == 1 { 0 } else { c }];
-        if let Values::F32(data) = image.values_mut() {
-            for c in 0..channels {
-                let (mean, std) = (of(&self.mean, c), of(&self.std, c));
-                for value in data.iter_mut().skip(c).step_by(channels) {
-                    *value = (*value - mean) / std;
-                }
+        self.check_channels(channels)?;
+        let of = |c: usize| self.of(c);
+        match image.parts_mut() {
+            (Values::U8(bytes), scratch) => {
+                let mut numbers = scratch.take(bytes.len());
+                let of = |c: usize| self.of_byte(c);
+                convert_channels(bytes, &mut numbers, channels, of, |v, [mean, scale]| {
+                    (f32::from(v) - mean) * scale
+                });
+                image.replace(Values::F32(numbers), size, channels);
+            }
+            (Values::F32(data), _) => {
+                map_channels(data, channels, of, |v, [mean, std]| (v - mean) / std);
             }
         }
         Ok(())

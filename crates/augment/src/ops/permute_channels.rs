@@ -1,8 +1,9 @@
 //! Channels in another order: `permute_channels`.
 
 use super::fixed_step;
+use crate::kernel::Element;
 use crate::sample::each_type;
-use crate::{Apply, AugmentError, Sample};
+use crate::{Apply, AugmentError, ColorMatrix, Sample};
 use serde::{Deserialize, Serialize};
 
 /// Channel `i` of the result is channel `order[i]` of the input:
@@ -51,7 +52,11 @@ impl PermuteChannels {
 
 impl Apply for PermuteChannels {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
-        fn run<T: Copy>(data: &mut [T], order: &[usize]) {
+        fn run<T: Element>(data: &mut [T], order: &[usize]) {
+            if let [a, b, c] = *order {
+                T::permute(data.as_chunks_mut().0, [a, b, c]);
+                return;
+            }
             let mut pixel = Vec::with_capacity(order.len());
             for chunk in data.chunks_exact_mut(order.len()) {
                 pixel.clear();
@@ -70,6 +75,11 @@ impl Apply for PermuteChannels {
         }
         each_type!(sample.image.values_mut(), data => run(data, &self.order));
         Ok(())
+    }
+
+    fn color_matrix(&self, channels: usize) -> Option<ColorMatrix> {
+        let row = |i: usize| std::array::from_fn(|j| f32::from(self.order[i] == j));
+        (channels == 3 && self.order.len() == 3).then(|| ColorMatrix::new([row(0), row(1), row(2)]))
     }
 }
 

@@ -1,12 +1,21 @@
 //! What operations that change every value by itself have in common.
 
-use crate::{AugmentError, Sample, Values};
+use crate::kernel::{look_up, map_values};
+use crate::{AugmentError, ColorMatrix, Sample, Values};
 
 /// A change of single values. Bytes are a function of 256 values, numbers are
 /// changed directly.
 pub(crate) trait Pointwise {
     fn byte(&self, value: u8) -> u8;
     fn number(&self, value: f32) -> f32;
+    /// The change as a matrix, if it is linear but for clipping.
+    fn matrix(&self) -> Option<ColorMatrix> {
+        None
+    }
+    /// Whether [`Pointwise::byte`] is plain arithmetic that vectorises.
+    fn is_cheap(&self) -> bool {
+        true
+    }
 }
 
 pub(crate) fn table(map: &impl Pointwise) -> [u8; 256] {
@@ -16,10 +25,14 @@ pub(crate) fn table(map: &impl Pointwise) -> [u8; 256] {
 pub(crate) fn apply(map: &impl Pointwise, sample: &mut Sample) -> Result<(), AugmentError> {
     match sample.image.values_mut() {
         Values::U8(data) => {
-            let table = table(map);
-            data.iter_mut().for_each(|v| *v = table[usize::from(*v)]);
+            // Arithmetic on many bytes at once beats a table.
+            if map.is_cheap() {
+                map_values(data, |v| map.byte(v));
+            } else {
+                look_up(data, &table(map));
+            }
         }
-        Values::F32(data) => data.iter_mut().for_each(|v| *v = map.number(*v)),
+        Values::F32(data) => map_values(data, |v| map.number(v)),
     }
     Ok(())
 }
@@ -34,6 +47,10 @@ macro_rules! pointwise_step {
 
             fn byte_map(&self) -> Option<[u8; 256]> {
                 Some($crate::ops::pointwise::table(self))
+            }
+
+            fn color_matrix(&self, _channels: usize) -> Option<$crate::ColorMatrix> {
+                $crate::ops::pointwise::Pointwise::matrix(self)
             }
         }
     };

@@ -68,11 +68,13 @@ impl Posterize {
 }
 
 impl Pointwise for Posterize {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
         let dropped = 8_u32.saturating_sub(u32::from(self.bits));
         value & (0xff_u32 << dropped) as u8
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         if self.numbers == PosterizeNumbers::ViaBytes {
             return f32::from(self.byte((value * 255.0) as u8)) / 255.0;

@@ -146,6 +146,7 @@ impl Transform for RandomResizedCrop {
             size: self.size,
             filter: self.filter,
             antialias: self.antialias,
+            flipped: (false, false),
         }))
     }
 }

@@ -1,12 +1,12 @@
 //! Changing the size: `resize`, and the step behind everything that does.
 
 use super::{check_size, plain_transform};
-use crate::kernel::{self, Element, Layout, Pixels, PixelsMut};
+use crate::kernel::{self, Element, Layout, Pixels, PixelsMut, Scratch};
 use crate::plan::Apply;
 use crate::sample::each_type;
 use crate::{
     AugmentError, Border, Image, Interpolation, Matrix, Plan, Region, ResizeFilter, Sample,
-    SampleMeta, Size, Step, Transform, Warp,
+    SampleMeta, Size, Step, Transform, Values, Warp,
 };
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub struct ResizeRegion {
     pub filter: ResizeFilter,
     /// Whether the filter widens where the image shrinks.
     pub antialias: bool,
+    /// Whether left and right, and top and bottom, change places.
+    #[serde(default)]
+    pub flipped: (bool, bool),
 }
 
 impl ResizeRegion {
@@ -33,27 +36,56 @@ impl ResizeRegion {
         )
     }
 
+    /// Makes `image` the resized region of `source`.
+    pub(crate) fn read(
+        &self,
+        source: &Pixels<'_, u8>,
+        image: &mut Image,
+    ) -> Result<(), AugmentError> {
+        let channels = source.channels();
+        let (_, scratch) = image.parts_mut();
+        let mut out = scratch.take(self.size.area() * channels);
+        kernel::resize_with(
+            *source,
+            self.region,
+            PixelsMut::new(&mut out, self.size, channels, source.layout())?,
+            self.style(self.filter),
+            scratch,
+        )?;
+        image.replace(Values::U8(out), self.size, channels);
+        Ok(())
+    }
+
+    const fn style(&self, filter: ResizeFilter) -> kernel::ResizeStyle {
+        kernel::ResizeStyle {
+            filter,
+            antialias: self.antialias,
+            flipped: self.flipped,
+        }
+    }
+
     fn image(&self, image: &mut Image, filter: ResizeFilter) -> Result<(), AugmentError> {
         fn run<T: Element>(
             data: &[T],
             from: Size,
             channels: usize,
-            step: &ResizeRegion,
-            filter: ResizeFilter,
+            (step, filter): (&ResizeRegion, ResizeFilter),
+            scratch: &mut Scratch,
         ) -> Result<Vec<T>, AugmentError> {
-            let mut out = vec![T::from_f32(0.0); step.size.area() * channels];
-            kernel::resize(
+            let mut out = scratch.take(step.size.area() * channels);
+            kernel::resize_with(
                 Pixels::new(data, from, channels, Layout::Hwc)?,
                 step.region,
                 PixelsMut::new(&mut out, step.size, channels, Layout::Hwc)?,
-                filter,
-                step.antialias,
+                step.style(filter),
+                scratch,
             )?;
             Ok(out)
         }
         let (from, channels) = (image.size(), image.channels());
-        let values = each_type!(image.values(), data => {
-            run(data, from, channels, self, filter)?.into()
+        let (values, scratch) = image.parts_mut();
+        let values = each_type!(values, data => {
+            run(data, from, channels, (self, filter), scratch)?.into()
         });
         image.replace(values, self.size, channels);
         Ok(())
@@ -108,9 +140,12 @@ impl Apply for ResizeRegion {
 impl ResizeRegion {
     fn map(&self, x: f64, y: f64) -> (f64, f64) {
         let (across, down) = self.scale();
+        let x = (x + 0.5 - self.region.left as f64) * across - 0.5;
+        let y = (y + 0.5 - self.region.top as f64) * down - 0.5;
+        let mirrored = |v: f64, n: usize, is: bool| if is { n as f64 - 1.0 - v } else { v };
         (
-            (x + 0.5 - self.region.left as f64) * across - 0.5,
-            (y + 0.5 - self.region.top as f64) * down - 0.5,
+            mirrored(x, self.size.width, self.flipped.0),
+            mirrored(y, self.size.height, self.flipped.1),
         )
     }
 }
@@ -270,6 +305,7 @@ impl Transform for Resize {
             size,
             filter: self.filter,
             antialias: self.antialias,
+            flipped: (false, false),
         }))
     }
 }

@@ -75,6 +75,7 @@ impl Transform for ResizedCrop {
             size: self.size,
             filter: self.filter,
             antialias: self.antialias,
+            flipped: (false, false),
         }))
     }
 }

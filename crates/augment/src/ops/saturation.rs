@@ -1,10 +1,10 @@
 //! More or less colour: `saturation`.
 
 use super::{check_strength, fixed_step};
-use crate::color::{grey, hsv_to_rgb, is_colour, rgb_to_hsv};
-use crate::kernel::Element;
+use crate::color::{LUMA, grey, hsv_to_rgb, is_colour, rgb_to_hsv};
+use crate::kernel::{Element, map_colours};
 use crate::sample::each_type;
-use crate::{Apply, AugmentError, Sample};
+use crate::{Apply, AugmentError, ColorMatrix, Sample};
 use serde::{Deserialize, Serialize};
 
 /// What [`Saturation`] changes.
@@ -61,22 +61,23 @@ impl Saturation {
     }
 
     fn run<T: Element>(&self, data: &mut [T], channels: usize) {
-        for pixel in data.chunks_exact_mut(channels) {
-            let rgb = [pixel[0], pixel[1], pixel[2]].map(T::to_f32);
-            let new = match self.of {
-                SaturationOf::Luma => {
+        match self.of {
+            SaturationOf::Luma => {
+                let change = |rgb: [f32; 3]| {
                     let luma = grey(rgb);
                     let luma = if T::IS_INTEGER { luma.floor() } else { luma };
-                    rgb.map(|c| (c * self.factor + luma * (1.0 - self.factor)).clamp(0.0, T::MAX))
-                        .map(T::from_f32_truncated)
-                }
-                SaturationOf::Hsv => {
+                    let rest = luma * (1.0 - self.factor);
+                    rgb.map(|c| T::clipped(c * self.factor + rest))
+                };
+                map_colours(data, channels, change, T::from_f32_truncated);
+            }
+            SaturationOf::Hsv => {
+                let change = |rgb: [f32; 3]| {
                     let [h, s, v] = rgb_to_hsv(rgb.map(|c| c / T::MAX));
                     hsv_to_rgb([h, (s * self.factor).clamp(0.0, 1.0), v])
-                        .map(|c| T::from_f32(c * T::MAX))
-                }
-            };
-            pixel[..3].copy_from_slice(&new);
+                };
+                map_colours(data, channels, change, |c| T::from_f32(c * T::MAX));
+            }
         }
     }
 }
@@ -88,6 +89,16 @@ impl Apply for Saturation {
             each_type!(sample.image.values_mut(), data => self.run(data, channels));
         }
         Ok(())
+    }
+
+    fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
+        let rest = LUMA.map(|weight| weight * (1.0 - self.factor));
+        let row = |i: usize| {
+            let mut row = [rest[0], rest[1], rest[2], 0.0];
+            row[i] += self.factor;
+            row
+        };
+        (self.of == SaturationOf::Luma).then(|| ColorMatrix::new([row(0), row(1), row(2)]))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Sharper or softer: `sharpness`.
 
 use super::{check_strength, fixed_step};
-use crate::kernel::Element;
-use crate::{Apply, AugmentError, Sample, Size, Values};
+use crate::kernel;
+use crate::sample::each_type;
+use crate::{Apply, AugmentError, Sample};
 use serde::{Deserialize, Serialize};
 
 /// What [`Sharpness`] does at the edge of the image.
@@ -60,48 +61,16 @@ impl Sharpness {
     fn check(&self) -> Result<(), AugmentError> {
         check_strength("sharpness", "factor", self.factor)
     }
-
-    fn run<T: Element>(&self, data: &mut Vec<T>, size: Size, channels: usize) {
-        let line = size.width * channels;
-        let mut out = data.clone();
-        let margin = usize::from(self.edge == SharpnessEdge::Keep);
-        for y in margin..size.height.saturating_sub(margin) {
-            let row = |y: usize| data.get(y.wrapping_mul(line)..)?.get(..line);
-            let rows = [y.checked_sub(1).and_then(row), row(y), row(y + 1)];
-            let target = &mut out[y * line..(y + 1) * line];
-            for x in margin..size.width.saturating_sub(margin) {
-                for i in x * channels..(x + 1) * channels {
-                    let at = |row: &[T], i: Option<usize>| {
-                        i.and_then(|i| row.get(i)).map_or(0.0, |v| v.to_f32())
-                    };
-                    let three = |row: &[T]| {
-                        let left = at(row, i.checked_sub(channels));
-                        left + at(row, Some(i)) + at(row, Some(i + channels))
-                    };
-                    let sum: f32 = rows.iter().flatten().map(|row| three(row)).sum();
-                    let centre = data[y * line + i].to_f32();
-                    let soft = (sum + 4.0 * centre) / 13.0;
-                    let soft = if T::IS_INTEGER {
-                        (soft + 0.5).floor()
-                    } else {
-                        soft
-                    };
-                    let value = centre + (1.0 - self.factor) * (soft - centre);
-                    target[i] = T::from_f32_truncated(value.clamp(0.0, T::MAX));
-                }
-            }
-        }
-        *data = out;
-    }
 }
 
 impl Apply for Sharpness {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         let (size, channels) = (sample.image.size(), sample.image.channels());
-        match sample.image.values_mut() {
-            Values::U8(data) => self.run(data, size, channels),
-            Values::F32(data) => self.run(data, size, channels),
-        }
+        let keep = self.edge == SharpnessEdge::Keep;
+        let (values, scratch) = sample.image.parts_mut();
+        each_type!(values, data => {
+            kernel::sharpen(data, size, channels, self.factor, keep, scratch);
+        });
         Ok(())
     }
 }
@@ -111,24 +80,33 @@ fixed_step!(Sharpness, "sharpness");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Image, Plan, Size, Values};
+
+    fn run(sharpness: Sharpness, values: impl Into<Values>, size: Size) -> Image {
+        let image = match values.into() {
+            Values::U8(data) => Image::from_u8(data, size, 1).unwrap(),
+            Values::F32(data) => Image::from_f32(data, size, 1).unwrap(),
+        };
+        let mut sample = Sample::new(image);
+        Plan::from(sharpness).apply(&mut sample).unwrap();
+        sample.image
+    }
 
     #[test]
     fn one_is_the_identity_and_the_edge_stays() {
         let data: Vec<f32> = (0..25).map(|i| (i * i * 7 % 11) as f32 / 11.0).collect();
-        let (mut same, mut soft) = (data.clone(), data.clone());
-        Sharpness::new(1.0).run(&mut same, Size::new(5, 5), 1);
-        assert_eq!(same, data);
-        Sharpness::new(0.0).run(&mut soft, Size::new(5, 5), 1);
+        let size = Size::new(5, 5);
+        let same = run(Sharpness::new(1.0), data.clone(), size);
+        assert_eq!(same.to_planes(), data);
+        let soft = run(Sharpness::new(0.0), data.clone(), size).to_planes();
         for i in 0..25 {
             let edge = i / 5 % 4 == 0 || i % 5 % 4 == 0;
             assert_eq!(soft[i] == data[i], edge, "{i}");
         }
-        let mut black = vec![1.0_f32; 25];
         let blur = Sharpness::new(0.0).with_edge(SharpnessEdge::Black);
-        blur.run(&mut black, Size::new(5, 5), 1);
+        let black = run(blur, vec![1.0_f32; 25], size).to_planes();
         assert!((black[0] - 8.0 / 13.0).abs() < 1e-6 && (black[12] - 1.0).abs() < 1e-6);
-        let mut small = vec![1_u8, 2];
-        Sharpness::new(0.0).run(&mut small, Size::new(1, 2), 1);
-        assert_eq!(small, [1, 2]);
+        let small = run(Sharpness::new(0.0), vec![1_u8, 2], Size::new(1, 2));
+        assert_eq!(small.as_u8(), Some(&[1, 2][..]));
     }
 }

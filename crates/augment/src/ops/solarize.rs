@@ -3,6 +3,7 @@
 use super::fixed_step;
 use super::pointwise::{Pointwise, pointwise_step};
 use crate::AugmentError;
+use crate::kernel::Element;
 use serde::{Deserialize, Serialize};
 
 /// Inverts every value from `threshold` on: torchvision's and Pillow's
@@ -59,15 +60,26 @@ impl Solarize {
 }
 
 impl Pointwise for Solarize {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
+        if self.addition == 0.0 {
+            // 0 for what is no number, which never happens, and 256 for never.
+            let limit = self.threshold.ceil().clamp(0.0, 256.0) as u16;
+            return if u16::from(value) >= limit {
+                !value
+            } else {
+                value
+            };
+        }
         let moved = (f32::from(value) + self.addition).clamp(0.0, 255.0);
         if moved >= self.threshold {
-            (255.0 - moved) as u8
+            u8::from_f32_truncated(255.0 - moved)
         } else {
-            moved as u8
+            u8::from_f32_truncated(moved)
         }
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         let moved = if self.addition == 0.0 {
             value

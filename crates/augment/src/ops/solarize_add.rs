@@ -3,6 +3,7 @@
 use super::fixed_step;
 use super::pointwise::{Pointwise, pointwise_step};
 use crate::AugmentError;
+use crate::kernel::Element;
 use serde::{Deserialize, Serialize};
 
 /// Adds to every value below `threshold`, and leaves the others: timm's
@@ -56,14 +57,16 @@ impl SolarizeAdd {
 }
 
 impl Pointwise for SolarizeAdd {
+    #[inline(always)]
     fn byte(&self, value: u8) -> u8 {
         if f32::from(value) < self.threshold {
-            (f32::from(value) + self.addition).clamp(0.0, 255.0) as u8
+            u8::from_f32_truncated(f32::from(value) + self.addition)
         } else {
             value
         }
     }
 
+    #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         if value < self.threshold / 255.0 {
             (value + self.addition / 255.0).clamp(0.0, 1.0)

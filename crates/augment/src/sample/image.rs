@@ -1,6 +1,6 @@
 //! An owned image on the host.
 
-use crate::kernel::{self, Layout, Pixels, PixelsMut};
+use crate::kernel::{self, Layout, Pixels, PixelsMut, Scratch};
 use crate::{AugmentError, Size, Warp};
 
 /// The values of an image.
@@ -40,6 +40,7 @@ pub struct Image {
     values: Values,
     size: Size,
     channels: usize,
+    scratch: Scratch,
 }
 
 /// Runs the same code on the values of either type.
@@ -109,7 +110,18 @@ impl Image {
             values,
             size,
             channels,
+            scratch: Scratch::new(),
         })
+    }
+
+    /// An image without pixels.
+    pub(crate) const fn empty() -> Self {
+        Self {
+            values: Values::U8(Vec::new()),
+            size: Size::new(0, 0),
+            channels: 0,
+            scratch: Scratch::new(),
+        }
     }
 
     /// Height and width.
@@ -153,6 +165,11 @@ impl Image {
         }
     }
 
+    /// The values and the buffers that operations on this image share.
+    pub(crate) const fn parts_mut(&mut self) -> (&mut Values, &mut Scratch) {
+        (&mut self.values, &mut self.scratch)
+    }
+
     pub(crate) fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         match &mut self.values {
             Values::U8(data) => Some(data),
@@ -177,30 +194,79 @@ impl Image {
             each_type!(&values, data => data.len()),
             size.area() * channels
         );
-        self.values = values;
+        let before = std::mem::replace(&mut self.values, values);
+        each_type!(before, data => self.scratch.give(data));
         self.size = size;
         self.channels = channels;
     }
 
+    /// Makes this a copy of an image of interleaved bytes, in the memory that
+    /// it has.
+    ///
+    /// # Errors
+    /// If the bytes are plane by plane.
+    pub fn set_u8(&mut self, source: &Pixels<'_, u8>) -> Result<(), AugmentError> {
+        if source.layout() != Layout::Hwc {
+            return Err(AugmentError::Image {
+                operation: "image",
+                got: "planes of bytes".into(),
+                expected: "the channels of each pixel together".into(),
+            });
+        }
+        self.set_bytes(source);
+        Ok(())
+    }
+
+    fn set_bytes(&mut self, source: &Pixels<'_, u8>) {
+        let mut data = match &mut self.values {
+            Values::U8(data) => std::mem::take(data),
+            Values::F32(_) => self.scratch.take(0),
+        };
+        data.clear();
+        data.extend_from_slice(source.data());
+        self.replace(data.into(), source.size(), source.channels());
+    }
+
+    /// Makes this another image, warped.
+    pub(crate) fn set_warped(
+        &mut self,
+        source: &Pixels<'_, u8>,
+        warp: &Warp,
+    ) -> Result<(), AugmentError> {
+        let channels = source.channels();
+        let mut out = self.scratch.take(warp.size.area() * channels);
+        kernel::warp_with(
+            *source,
+            PixelsMut::new(&mut out, warp.size, channels, source.layout())?,
+            warp,
+            &mut self.scratch,
+        )?;
+        self.replace(Values::U8(out), warp.size, channels);
+        Ok(())
+    }
+
     pub(crate) fn warp(&mut self, warp: &Warp) -> Result<(), AugmentError> {
         fn run<T: kernel::Element>(
-            data: &mut Vec<T>,
+            data: &[T],
             size: Size,
             channels: usize,
             warp: &Warp,
-        ) -> Result<(), AugmentError> {
-            let mut out = vec![T::from_f32(0.0); warp.size.area() * channels];
-            kernel::warp(
+            scratch: &mut Scratch,
+        ) -> Result<Vec<T>, AugmentError> {
+            let mut out = scratch.take(warp.size.area() * channels);
+            kernel::warp_with(
                 Pixels::new(data, size, channels, Layout::Hwc)?,
                 PixelsMut::new(&mut out, warp.size, channels, Layout::Hwc)?,
                 warp,
+                scratch,
             )?;
-            *data = out;
-            Ok(())
+            Ok(out)
         }
         let (size, channels) = (self.size, self.channels);
-        each_type!(&mut self.values, data => run(data, size, channels, warp))?;
-        self.size = warp.size;
+        let values = each_type!(&self.values, data => {
+            run(data, size, channels, warp, &mut self.scratch)?.into()
+        });
+        self.replace(values, warp.size, channels);
         Ok(())
     }
 }
