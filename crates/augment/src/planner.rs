@@ -223,6 +223,9 @@ mod tests {
             let (point, same) = (fused.map_point(11.0, 7.0), exact.map_point(11.0, 7.0));
             let distance = point.zip(same).map(|(a, b)| (a.0 - b.0).abs() + (a.1 - b.1).abs());
             prop_assert!(distance.unwrap() < 1e-9, "{point:?} {same:?}");
+            let (x, y) = point.unwrap();
+            let (x, y) = fused.inverse(META.size).unwrap().map_point(x, y).unwrap();
+            prop_assert!((x - 11.0).abs() + (y - 7.0).abs() < 1e-6, "{x} {y}");
         }
 
         /// The error that the documentation states.

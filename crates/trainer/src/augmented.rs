@@ -56,7 +56,7 @@ impl Augmented {
         if self.exact {
             plan.apply(sample)
         } else {
-            plan.fused(meta.size).apply(sample)
+            plan.fused_for(&meta).apply(sample)
         }
     }
 }

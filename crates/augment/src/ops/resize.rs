@@ -118,11 +118,18 @@ impl Apply for ResizeRegion {
         let (across, down) = self.scale();
         let (left, top) = (self.region.left as f64, self.region.top as f64);
         let from = |scale: f64, start: f64| (0.5 - start) * scale - 0.5;
+        let mut matrix = Matrix::affine([
+            [across, 0.0, from(across, left)],
+            [0.0, down, from(down, top)],
+        ]);
+        if self.flipped.0 {
+            matrix = Matrix::horizontal_flip(self.size).compose(matrix);
+        }
+        if self.flipped.1 {
+            matrix = Matrix::vertical_flip(self.size).compose(matrix);
+        }
         Some(Step::Warp(Warp {
-            matrix: Matrix::affine([
-                [across, 0.0, from(across, left)],
-                [0.0, down, from(down, top)],
-            ]),
+            matrix,
             size: input,
             interpolation: match self.filter {
                 ResizeFilter::Nearest | ResizeFilter::NearestExact => Interpolation::Nearest,
