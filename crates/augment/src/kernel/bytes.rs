@@ -49,40 +49,30 @@ pub(crate) fn permute_rgb(pixels: &mut [[u8; 3]], order: [usize; 3]) {
     permute(pixels, order);
 }
 
-/// Writes what lies between pixels of three bytes: at `offsets`, their right
-/// neighbours and those `below`. Returns how many pixels of the beginning it
-/// has done.
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{bilinear_rgb, weighted_rgb};
+
+/// Elsewhere, the loops that every type has do all pixels.
+#[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn bilinear_rgb(
-    data: &[u8],
-    below: usize,
-    offsets: &[u32],
-    weights: [&[f32]; 2],
-    target: &mut [u8],
+    _data: &[u8],
+    _below: usize,
+    _offsets: &[u32],
+    _weights: [&[f32]; 2],
+    _target: &mut [u8],
 ) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    return x86::bilinear_rgb(data, below, offsets, weights, target);
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (data, below, offsets, weights, target);
-        0
-    }
+    0
 }
 
-/// Writes the weighted sums of the pixels of a row, whose first is number
-/// `first`. Returns how many pixels of the beginning it has done.
+/// Elsewhere, the loops that every type has do all pixels.
+#[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn weighted_rgb(
-    row: &[u8],
-    first: usize,
-    (spans, weights): (&[Span], &[f32]),
-    target: &mut [u8],
+    _row: &[u8],
+    _first: usize,
+    _taps: (&[Span], &[f32]),
+    _target: &mut [u8],
 ) -> usize {
-    #[cfg(target_arch = "x86_64")]
-    return x86::weighted_rgb(row, first, (spans, weights), target);
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = (row, first, spans, weights, target);
-        0
-    }
+    0
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -107,9 +97,11 @@ mod x86 {
         simd.sse2._mm_cvtsi128_si32(bytes).to_le_bytes()
     }
 
-    /// Leaves out the last pixel, since pixels are written with the first byte
-    /// of the next, and stops where the image ends.
-    pub(super) fn bilinear_rgb(
+    /// Writes what lies between pixels of three bytes: at `offsets`, their right
+    /// neighbours and those `below`. Returns how many pixels of the beginning
+    /// it has done: it leaves out the last, since pixels are written with the
+    /// first byte of the next, and stops where the image ends.
+    pub(crate) fn bilinear_rgb(
         data: &[u8],
         below: usize,
         offsets: &[u32],
@@ -157,7 +149,10 @@ mod x86 {
         )
     }
 
-    pub(super) fn weighted_rgb(
+    /// Writes the weighted sums of the pixels of a row, whose first is number
+    /// `first`. Returns how many pixels of the beginning it has done, as
+    /// [`bilinear_rgb`].
+    pub(crate) fn weighted_rgb(
         row: &[u8],
         first: usize,
         (spans, weights): (&[Span], &[f32]),

@@ -73,16 +73,14 @@ pub(crate) fn ranges<T: Element + PartialOrd>(
     channels: usize,
 ) -> impl Iterator<Item = [T; 2]> {
     let first = data.first().copied().unwrap_or(T::from_f32(0.0));
-    let (mut low, mut high) = ([first; PATTERN], [first; PATTERN]);
     let whole = PATTERN.is_multiple_of(channels.max(1));
+    // Lanes without a value of their own start with the first of their channel.
+    let start: [T; PATTERN] = std::array::from_fn(|lane| {
+        let own = data.get(lane).or_else(|| data.get(lane % channels.max(1)));
+        own.copied().unwrap_or(first)
+    });
+    let (mut low, mut high) = (start, start);
     if whole {
-        for lane in 0..PATTERN.min(data.len()) {
-            (low[lane], high[lane]) = (data[lane], data[lane]);
-        }
-        for lane in data.len()..PATTERN {
-            let same = data.get(lane % channels.max(1)).copied().unwrap_or(first);
-            (low[lane], high[lane]) = (same, same);
-        }
         vectorised(
             #[inline(always)]
             || {

@@ -38,14 +38,13 @@ fn write<T: Element, const C: usize>(source: &[T], target: &mut [f32], of: [[f32
             let mut lanes = [[T::from_f32(0.0); BLOCK]; C];
             for (i, block) in pixels.chunks(BLOCK).enumerate() {
                 for (at, pixel) in block.iter().enumerate() {
-                    for c in 0..C {
-                        lanes[c][at] = pixel[c];
+                    for (lane, value) in lanes.iter_mut().zip(pixel) {
+                        lane[at] = *value;
                     }
                 }
-                for c in 0..C {
-                    let [mean, scale] = of[c];
+                for (c, (lane, [mean, scale])) in lanes.iter().zip(of).enumerate() {
                     let out = &mut target[c * area + i * BLOCK..][..block.len()];
-                    for (out, value) in out.iter_mut().zip(&lanes[c]) {
+                    for (out, value) in out.iter_mut().zip(lane) {
                         *out = (value.to_f32() - mean) * scale;
                     }
                 }

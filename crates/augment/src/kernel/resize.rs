@@ -354,7 +354,9 @@ fn separable<T: Element>(
     let pixels = columns.range();
     let mut wide: Vec<f32> = scratch.take(4 * pixels.len());
     for (y, line) in needed.clone().zip(lines) {
-        let row = &source[(y * width + pixels.start) * channels..][..pixels.len() * channels];
+        // One pixel more, if there is one: vectors read beyond the last.
+        let row = &source[(y * width + pixels.start) * channels..];
+        let row = &row[..row.len().min((pixels.len() + 1) * channels)];
         match channels {
             1 => line_across::<T, 1>(row, pixels.start, columns, &mut wide, line),
             3 => line_across::<T, 3>(row, pixels.start, columns, &mut wide, line),
