@@ -78,13 +78,13 @@ pub(crate) fn weighted_rgb(
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{Span, V3, V4};
-    use pulp::cast;
+    use pulp::{NullaryFnOnce, cast};
     use std::arch::x86_64::{__m128, __m128i, __m512i};
 
     /// Four bytes as numbers.
     #[inline(always)]
-    fn four(simd: V3, bytes: &[u8; 4]) -> __m128 {
-        let word = simd.sse2._mm_cvtsi32_si128(i32::from_le_bytes(*bytes));
+    fn four(simd: V3, bytes: [u8; 4]) -> __m128 {
+        let word = simd.sse2._mm_cvtsi32_si128(i32::from_le_bytes(bytes));
         simd.sse2
             ._mm_cvtepi32_ps(simd.sse4_1._mm_cvtepu8_epi32(word))
     }
@@ -108,45 +108,67 @@ mod x86 {
         [right, lower]: [&[f32]; 2],
         target: &mut [u8],
     ) -> usize {
-        let Some(simd) = V3::try_new() else {
-            return 0;
-        };
-        simd.vectorize(
-            #[inline(always)]
-            || {
-                let weights = right.iter().zip(lower);
-                for (i, (&offset, (&tx, &ty))) in offsets.iter().zip(weights).enumerate() {
-                    let offset = offset as usize * 3;
-                    let around = data.get(offset..offset + below + 7);
-                    let out = target.get_mut(3 * i..);
-                    let (Some(around), Some(out)) = (around, out) else {
-                        return i;
-                    };
-                    let (Some(top), Some(low), Some(out)) = (
-                        around.first_chunk::<7>(),
-                        around.last_chunk::<7>(),
-                        out.first_chunk_mut::<4>(),
-                    ) else {
-                        return i;
-                    };
-                    let [a0, a1, a2, b0, b1, b2, b3] = *top;
-                    let [c0, c1, c2, d0, d1, d2, d3] = *low;
-                    let a = four(simd, &[a0, a1, a2, b0]);
-                    let b = four(simd, &[b0, b1, b2, b3]);
-                    let c = four(simd, &[c0, c1, c2, d0]);
-                    let d = four(simd, &[d0, d1, d2, d3]);
-                    let sse = simd.sse;
-                    let (tx, ty) = (sse._mm_set1_ps(tx), sse._mm_set1_ps(ty));
-                    let top = sse._mm_add_ps(a, sse._mm_mul_ps(tx, sse._mm_sub_ps(b, a)));
-                    let low = sse._mm_add_ps(c, sse._mm_mul_ps(tx, sse._mm_sub_ps(d, c)));
-                    let value = sse._mm_mul_ps(ty, sse._mm_sub_ps(low, top));
-                    // Rounds half to even.
-                    let whole = simd.sse2._mm_cvtps_epi32(sse._mm_add_ps(top, value));
-                    *out = bytes(simd, whole);
-                }
-                offsets.len()
-            },
-        )
+        V3::try_new().map_or(0, |simd| {
+            simd.vectorize(Bilinear {
+                simd,
+                data,
+                below,
+                offsets,
+                right,
+                lower,
+                target,
+            })
+        })
+    }
+
+    struct Bilinear<'a> {
+        simd: V3,
+        data: &'a [u8],
+        below: usize,
+        offsets: &'a [u32],
+        right: &'a [f32],
+        lower: &'a [f32],
+        target: &'a mut [u8],
+    }
+
+    impl NullaryFnOnce for Bilinear<'_> {
+        type Output = usize;
+
+        #[inline(always)]
+        fn call(self) -> usize {
+            let (simd, below) = (self.simd, self.below);
+            let weights = self.right.iter().zip(self.lower);
+            for (i, (&offset, (&tx, &ty))) in self.offsets.iter().zip(weights).enumerate() {
+                let offset = offset as usize * 3;
+                let around = self.data.get(offset..offset + below + 7);
+                let out = self.target.get_mut(3 * i..);
+                let (Some(around), Some(out)) = (around, out) else {
+                    return i;
+                };
+                let (Some(top), Some(low), Some(out)) = (
+                    around.first_chunk::<7>(),
+                    around.last_chunk::<7>(),
+                    out.first_chunk_mut::<4>(),
+                ) else {
+                    return i;
+                };
+                let [a0, a1, a2, b0, b1, b2, b3] = *top;
+                let [c0, c1, c2, d0, d1, d2, d3] = *low;
+                let a = four(simd, [a0, a1, a2, b0]);
+                let b = four(simd, [b0, b1, b2, b3]);
+                let c = four(simd, [c0, c1, c2, d0]);
+                let d = four(simd, [d0, d1, d2, d3]);
+                let sse = simd.sse;
+                let (tx, ty) = (sse._mm_set1_ps(tx), sse._mm_set1_ps(ty));
+                let top = sse._mm_add_ps(a, sse._mm_mul_ps(tx, sse._mm_sub_ps(b, a)));
+                let low = sse._mm_add_ps(c, sse._mm_mul_ps(tx, sse._mm_sub_ps(d, c)));
+                let value = sse._mm_mul_ps(ty, sse._mm_sub_ps(low, top));
+                // Rounds half to even.
+                let whole = simd.sse2._mm_cvtps_epi32(sse._mm_add_ps(top, value));
+                *out = bytes(simd, whole);
+            }
+            self.offsets.len()
+        }
     }
 
     /// Writes the weighted sums of the pixels of a row, whose first is number
@@ -158,39 +180,59 @@ mod x86 {
         (spans, weights): (&[Span], &[f32]),
         target: &mut [u8],
     ) -> usize {
-        let Some(simd) = V3::try_new() else {
-            return 0;
-        };
-        simd.vectorize(
-            #[inline(always)]
-            || {
-                let sse = simd.sse;
-                for (i, (start, range)) in spans.iter().enumerate() {
-                    let from = 3 * (start - first);
-                    let weights = &weights[range.clone()];
-                    let pixels = row.get(from..from + 3 * weights.len() + 1);
-                    let out = target.get_mut(3 * i..);
-                    let (Some(pixels), Some(out)) = (pixels, out) else {
-                        return i;
-                    };
-                    let Some(out) = out.first_chunk_mut::<4>() else {
-                        return i;
-                    };
-                    let mut sum = sse._mm_setzero_ps();
-                    for (j, &weight) in weights.iter().enumerate() {
-                        if let Some(pixel) = pixels[3 * j..].first_chunk::<4>() {
-                            let weight = sse._mm_set1_ps(weight);
-                            sum = sse._mm_add_ps(sum, sse._mm_mul_ps(weight, four(simd, pixel)));
-                        }
+        V3::try_new().map_or(0, |simd| {
+            simd.vectorize(Weighted {
+                simd,
+                row,
+                first,
+                spans,
+                weights,
+                target,
+            })
+        })
+    }
+
+    struct Weighted<'a> {
+        simd: V3,
+        row: &'a [u8],
+        first: usize,
+        spans: &'a [Span],
+        weights: &'a [f32],
+        target: &'a mut [u8],
+    }
+
+    impl NullaryFnOnce for Weighted<'_> {
+        type Output = usize;
+
+        #[inline(always)]
+        fn call(self) -> usize {
+            let simd = self.simd;
+            let sse = simd.sse;
+            for (i, (start, range)) in self.spans.iter().enumerate() {
+                let from = 3 * (start - self.first);
+                let weights = &self.weights[range.clone()];
+                let pixels = self.row.get(from..from + 3 * weights.len() + 1);
+                let out = self.target.get_mut(3 * i..);
+                let (Some(pixels), Some(out)) = (pixels, out) else {
+                    return i;
+                };
+                let Some(out) = out.first_chunk_mut::<4>() else {
+                    return i;
+                };
+                let mut sum = sse._mm_setzero_ps();
+                for (j, &weight) in weights.iter().enumerate() {
+                    if let Some(pixel) = pixels[3 * j..].first_chunk::<4>() {
+                        let weight = sse._mm_set1_ps(weight);
+                        sum = sse._mm_add_ps(sum, sse._mm_mul_ps(weight, four(simd, *pixel)));
                     }
-                    // Rounds half up: what is negative is clipped anyway.
-                    let half = sse._mm_set1_ps(0.5);
-                    let whole = simd.sse2._mm_cvttps_epi32(sse._mm_add_ps(sum, half));
-                    *out = bytes(simd, whole);
                 }
-                spans.len()
-            },
-        )
+                // Rounds half up: what is negative is clipped anyway.
+                let half = sse._mm_set1_ps(0.5);
+                let whole = simd.sse2._mm_cvttps_epi32(sse._mm_add_ps(sum, half));
+                *out = bytes(simd, whole);
+            }
+            self.spans.len()
+        }
     }
 
     /// Handles as many whole vectors as there are; returns the rest.
@@ -292,6 +334,43 @@ mod x86 {
             .0
     }
 
+    // Structs and no closures: only what is inlined for sure is compiled for
+    // the instructions.
+    struct Reverse<'a> {
+        simd: V3,
+        source: &'a [[[u8; 16]; 3]],
+        target: &'a mut [[[u8; 16]; 3]],
+        orders: [[__m128i; 3]; 3],
+    }
+
+    impl NullaryFnOnce for Reverse<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            for (out, group) in self.target.iter_mut().zip(self.source.iter().rev()) {
+                *out = shuffled(self.simd, *group, &self.orders);
+            }
+        }
+    }
+
+    struct Permute<'a> {
+        simd: V3,
+        pixels: &'a mut [[[u8; 16]; 3]],
+        orders: [[__m128i; 3]; 3],
+    }
+
+    impl NullaryFnOnce for Permute<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            for group in self.pixels {
+                *group = shuffled(self.simd, *group, &self.orders);
+            }
+        }
+    }
+
     /// Handles sixteen pixels at a time; returns the rest.
     pub(super) fn permute_rgb(pixels: &mut [[u8; 3]], channels: [usize; 3]) -> &mut [[u8; 3]] {
         let Some(simd) = V3::try_new() else {
@@ -299,15 +378,11 @@ mod x86 {
         };
         let orders = orders(|i| i / 3 * 3 + channels[i % 3]);
         let (pixels, rest) = pixels.split_at_mut(pixels.len() / GROUP * GROUP);
-        simd.vectorize(
-            #[inline(always)]
-            || {
-                let orders: [[__m128i; 3]; 3] = cast(orders);
-                for group in groups_mut(pixels) {
-                    *group = shuffled(simd, *group, &orders);
-                }
-            },
-        );
+        simd.vectorize(Permute {
+            simd,
+            pixels: groups_mut(pixels),
+            orders: cast(orders),
+        });
         rest
     }
 
@@ -323,16 +398,12 @@ mod x86 {
         let orders = orders(|i| 3 * (GROUP - 1 - i / 3) + i % 3);
         let (target, rest) = target.split_at_mut(target.len() / GROUP * GROUP);
         let source = &source[rest.len()..];
-        simd.vectorize(
-            #[inline(always)]
-            || {
-                let orders: [[__m128i; 3]; 3] = cast(orders);
-                let from = groups(source).iter().rev();
-                for (out, group) in groups_mut(target).iter_mut().zip(from) {
-                    *out = shuffled(simd, *group, &orders);
-                }
-            },
-        );
+        simd.vectorize(Reverse {
+            simd,
+            source: groups(source),
+            target: groups_mut(target),
+            orders: cast(orders),
+        });
         rest
     }
 }
