@@ -114,6 +114,7 @@ fn step_by_step(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, AugmentE
 }
 
 /// Whether reading the data of a tensor costs next to nothing.
+#[cfg_attr(feature = "ndarray", allow(deprecated))]
 fn is_host(device: &Device) -> bool {
     let device = device.clone().without_autodiff();
     #[cfg(feature = "flex")]
