@@ -2,8 +2,8 @@
 //! stays flat:
 //!
 //! ```sh
-//! cargo run --release -p firecraft-trainer --example overhead
-//! cargo run --release -p firecraft-trainer --example overhead -- memory 20000
+//! cargo run --release -p firecraft-trainer --example step_overhead
+//! cargo run --release -p firecraft-trainer --example step_overhead -- memory 20000
 //! ```
 //!
 //! Both loops train the same small convolutional network on the same batches
