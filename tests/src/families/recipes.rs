@@ -30,6 +30,7 @@ fn check(case: &Case) -> Result<(), Outcome> {
         ("keras", "SGD(use_ema)") => averaging::keras(case),
         ("optax", "ema") => averaging::optax(case),
         ("keras", _) if case.has("w") && case.has("loss") => regularise::penalty(case),
+        ("keras", _) if case.has("w") && case.has("out") => regularise::constraint(case),
         ("torch", "clip_grad_norm_") => clip::torch_norm(case),
         ("torch", "clip_grad_value_") => clip::torch_value(case),
         ("timm", "adaptive_clip_grad") => clip::timm_adaptive(case),
