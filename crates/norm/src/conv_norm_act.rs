@@ -9,7 +9,8 @@ use firecraft_core_tensor::Mode;
 
 use crate::norm_act::normalise_and_activate;
 use crate::{
-    BatchNormConfig, Fold, Identity, Norm, NormConfig, NormError, error::or_panic, norm_tree,
+    BatchNormConfig, Fold, Identity, Norm, NormConfig, NormError, NormSlot, error::or_panic,
+    norm_tree,
 };
 
 /// One block with its configuration, for convolutions of one rank.
@@ -155,7 +156,7 @@ macro_rules! block {
             /// # Errors
             /// Those of the normalisation.
             pub fn try_forward(&self, x: Tensor<$rank>) -> Result<Tensor<$rank>, NormError> {
-                normalise_and_activate(&self.norm, &self.activation, self.conv.forward(x))
+                normalise_and_activate(&self.norm, &self.activation, self.conv.forward(x), None)
             }
 
             /// [`try_forward`](Self::try_forward) in the given mode, see
@@ -168,8 +169,8 @@ macro_rules! block {
                 x: Tensor<$rank>,
                 mode: Mode,
             ) -> Result<Tensor<$rank>, NormError> {
-                let y = self.norm.try_forward_mode(self.conv.forward(x), mode)?;
-                Ok(self.activation.forward(y))
+                let y = self.conv.forward(x);
+                normalise_and_activate(&self.norm, &self.activation, y, Some(mode))
             }
 
             /// The block with its batch normalisation folded into the
@@ -179,7 +180,7 @@ macro_rules! block {
             /// # Errors
             /// Those of [`Fold::try_fold`].
             pub fn try_fold(mut self) -> Result<Self, NormError> {
-                if let Norm::Batch(norm) = &self.norm {
+                if let Some(norm) = self.norm.batch_norm() {
                     self.conv = self.conv.try_fold(norm)?;
                     self.norm = Norm::None(Identity);
                 }

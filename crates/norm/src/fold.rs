@@ -245,6 +245,18 @@ mod tests {
     agrees!(linear, LinearConfig::new(4, 3), 3, random([5, 4]));
 
     #[test]
+    fn a_reparametrised_weight_folds_with_its_computed_value() {
+        let layer = LinearConfig::new(4, 3).init(&Device::flex());
+        let layer = crate::SpectralNormConfig::new().apply(layer).unwrap();
+        let (norm, x) = (norm(3), random([5, 4]));
+        let two = norm.forward(layer.forward(x.clone()));
+        let folded = layer.try_fold(&norm).unwrap();
+        let left = folded.weight.reparameterization::<crate::SpectralNorm>();
+        assert!(left.is_none());
+        same(two, folded.forward(x));
+    }
+
+    #[test]
     fn identities_stay_and_errors_name_what_is_wrong() {
         let device = Device::flex();
         let layer = LinearConfig::new(4, 3).init(&device);

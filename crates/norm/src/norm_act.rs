@@ -3,9 +3,9 @@
 use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::tensor::{Device, Tensor};
-use firecraft_core_tensor::Mode;
+use firecraft_core_tensor::{Mode, kernels};
 
-use crate::{Norm, NormConfig, NormError, error::or_panic};
+use crate::{Norm, NormConfig, NormError, error::or_panic, norm_tree};
 
 /// The configuration of a [`NormAct`] layer: any normalisation and any
 /// activation.
@@ -72,7 +72,9 @@ impl NormActConfig {
 }
 
 /// A normalisation and its activation as one layer, so that a block can't
-/// forget one of them and a model can be given both as one choice.
+/// forget one of them and a model can be given both as one choice. Batch
+/// normalisation and ReLU are computed in one pass, as
+/// [`BatchNorm::forward_relu`](crate::BatchNorm::forward_relu).
 ///
 /// Normalisations with an activation of their own (EvoNorm, filter response
 /// normalisation with its threshold) go with
@@ -101,7 +103,7 @@ impl NormAct {
     /// # Errors
     /// Those of the normalisation.
     pub fn try_forward<const D: usize>(&self, x: Tensor<D>) -> Result<Tensor<D>, NormError> {
-        normalise_and_activate(&self.norm, &self.activation, x)
+        normalise_and_activate(&self.norm, &self.activation, x, None)
     }
 
     /// [`try_forward`](Self::try_forward) in the given mode, see
@@ -114,22 +116,29 @@ impl NormAct {
         x: Tensor<D>,
         mode: Mode,
     ) -> Result<Tensor<D>, NormError> {
-        Ok(self
-            .activation
-            .forward(self.norm.try_forward_mode(x, mode)?))
+        normalise_and_activate(&self.norm, &self.activation, x, Some(mode))
     }
 }
 
-/// The normalisation and then the activation, in one pass where there is one.
+norm_tree!(NormAct { norm });
+
+/// The normalisation, in its own mode if none is given, and then the
+/// activation; both in one pass where there is one.
 pub(crate) fn normalise_and_activate<const D: usize>(
     norm: &Norm,
     activation: &Activation,
     x: Tensor<D>,
+    mode: Option<Mode>,
 ) -> Result<Tensor<D>, NormError> {
-    match (norm, activation) {
-        (Norm::Batch(norm), Activation::Relu(_)) => norm.try_forward_relu(x),
-        _ => Ok(activation.forward(norm.try_forward(x)?)),
-    }
+    let y = match (norm, activation, mode) {
+        (Norm::Batch(norm), Activation::Relu(_), mode) => {
+            let mode = mode.unwrap_or_else(|| norm.mode_for(&x));
+            return norm.run(x, mode, kernels::Activation::Relu);
+        }
+        (_, _, Some(mode)) => norm.try_forward_mode(x, mode)?,
+        (_, _, None) => norm.try_forward(x)?,
+    };
+    Ok(activation.forward(y))
 }
 
 #[cfg(test)]
@@ -137,7 +146,7 @@ mod tests {
     use super::*;
     use crate::testing::random;
     use crate::{BatchNormConfig, LayerNormConfig};
-    use burn::tensor::activation::gelu;
+    use burn::tensor::activation::{gelu, relu};
 
     #[test]
     fn it_is_the_norm_and_then_the_activation() {
@@ -152,6 +161,21 @@ mod tests {
             let got = config.init(6, &device).forward(x);
             assert!((got - want).abs().max().into_scalar::<f32>() < 1e-6);
         }
+    }
+
+    #[test]
+    fn batch_normalisation_and_relu_in_one_pass_are_what_they_are_in_two() {
+        let device = Device::flex().autodiff();
+        let config = NormActConfig::new(NormConfig::Batch(BatchNormConfig::new(1)));
+        let one = config.init(6, &device);
+        for mode in [Mode::Train, Mode::Eval] {
+            let two = one.clone();
+            let x = random([4, 6], 2).autodiff();
+            let want = relu(two.norm.try_forward_mode(x.clone(), mode).unwrap());
+            let got = one.try_forward_mode(x, mode).unwrap();
+            assert!((got - want).abs().max().into_scalar::<f32>() < 1e-6);
+        }
+        assert_eq!(crate::norm_paths(&one), ["norm"]);
     }
 
     #[test]

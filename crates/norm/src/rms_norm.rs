@@ -118,7 +118,8 @@ impl RmsNormConfig {
 ///
 /// Cheaper than layer normalisation and about as good in transformers. The
 /// same in training and evaluation; half precision is computed in `f32`.
-/// Records load from burn's `RmsNorm` and back. Zhang and Sennrich, *Root Mean
+/// An infinite feature becomes NaN and the others of its sample 0, since they
+/// are divided by infinity; NaN makes its whole sample NaN. Records load from burn's `RmsNorm` and back. Zhang and Sennrich, *Root Mean
 /// Square Layer Normalization*, NeurIPS 2019.
 ///
 /// ```
@@ -214,6 +215,20 @@ mod tests {
         let x = Tensor::<2>::from_floats([[60000.0, -60000.0]], &Device::flex());
         let layer = RmsNormConfig::new([2]).init(&Device::flex());
         assert_eq!(values(layer.forward(x.cast(FloatDType::F16))), [1.0, -1.0]);
+    }
+
+    #[test]
+    fn infinity_leaves_zeros_and_nan_nothing() {
+        let device = Device::flex();
+        for kernels in [Kernels::Auto, Kernels::Composite] {
+            let layer = RmsNormConfig::new([3]).with_kernels(kernels).init(&device);
+            let (inf, nan) = (f32::INFINITY, f32::NAN);
+            let x = [[1.0, inf, 2.0], [nan, 1.0, 2.0], [2.0, 2.0, 2.0]];
+            let y = values(layer.forward(Tensor::<2>::from_floats(x, &device)));
+            assert_eq!((y[0], y[2]), (0.0, 0.0));
+            assert!(y[1].is_nan() && y[3..6].iter().all(|y| y.is_nan()));
+            assert!(y[6..].iter().all(|y| (y - 1.0).abs() < 1e-6), "{y:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ const LAYER: &str = "SyncBatchNorm";
 /// memory ([`HostAllReduce`](crate::HostAllReduce)). A forward pass in training
 /// adds up three vectors of about one number per channel, a backward pass two.
 /// All workers must run the same layers in the same order, each with a batch
-/// that is not empty; the sizes may differ. The gradient is that of the sum of
+/// that is not empty; the sizes may differ. One value per channel in all is
+/// normalised to 0, and `virtual_batch_size` has no effect. The gradient is that of the sum of
 /// all losses; those of `gamma` and `beta` are of the own batch, for the
 /// optimiser's synchronisation to average as any other.
 ///

@@ -185,7 +185,8 @@ impl BatchNorm {
         self.run(x, mode, Activation::Relu)
     }
 
-    pub(super) fn run<const D: usize>(
+    /// The layer and then the activation, in one pass where there is one.
+    pub(crate) fn run<const D: usize>(
         &self,
         x: Tensor<D>,
         mode: Mode,

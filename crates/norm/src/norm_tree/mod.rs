@@ -34,7 +34,8 @@ impl Place {
 /// A [`Norm`] can become any other, an `Option<BatchNorm>` can be emptied, a
 /// [`BatchNorm`] only become another batch normalisation.
 pub trait NormSlot: Module {
-    /// The batch normalisation that the field holds, if it is one.
+    /// The batch normalisation that the field holds, if it is one, alone or in
+    /// a [`SyncBatchNorm`](crate::SyncBatchNorm).
     fn batch_norm(&self) -> Option<&BatchNorm>;
 
     /// The field with another normalisation.
@@ -48,6 +49,7 @@ impl NormSlot for Norm {
     fn batch_norm(&self) -> Option<&BatchNorm> {
         match self {
             Self::Batch(norm) => Some(norm),
+            Self::Sync(sync) => Some(&sync.norm),
             _ => None,
         }
     }
@@ -369,6 +371,9 @@ pub fn fold_norms<M: NormTree>(model: M) -> Result<M, NormError> {
 /// assert!(matches!(model[0], Norm::Group(_)));
 /// # Ok::<(), firecraft_norm::NormError>(())
 /// ```
+///
+/// A synchronised layer is shown as the batch normalisation inside it, so
+/// `Some(Norm::Batch(norm.clone()))` undoes [`BatchNorm::to_sync`].
 ///
 /// # Errors
 /// [`NormError::Slot`] if a field can't hold its new normalisation.

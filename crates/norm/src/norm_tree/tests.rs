@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Linear, LinearConfig};
@@ -6,7 +8,10 @@ use burn::tensor::{Device, Tensor};
 
 use super::*;
 use crate::testing::random;
-use crate::{BatchNormConfig, BatchNormMode, ConvNormAct2d, ConvNormAct2dConfig, Mode, NormConfig};
+use crate::{
+    AllReduce, BatchNormConfig, BatchNormMode, ConvNormAct2d, ConvNormAct2dConfig, HostAllReduce,
+    Mode, NormConfig,
+};
 
 /// A residual block.
 #[derive(Module, Debug)]
@@ -191,6 +196,60 @@ fn batch_norms_become_group_norms_with_their_affine_parameters() {
     assert_eq!(values(&model.up_norm), before);
     let all = replace_batch_norms(model, |_, norm| Some(norm.to_group_norm(2)));
     assert!(matches!(all, Err(NormError::Slot { .. })));
+}
+
+#[test]
+fn batch_norms_become_frozen_and_keep_what_they_compute_in_evaluation() {
+    let model = trained();
+    let x = random([4, 2, 5, 5], 20);
+    let want = model.valid().forward(x.clone());
+    let frozen = replace_batch_norms(model, |_, norm| Some(norm.to_frozen())).unwrap();
+    assert_eq!(frozen.free.mode(), BatchNormMode::Frozen);
+    let before = statistics(&frozen.free);
+    // On an autodiff device, where batch norms that train would use the batch.
+    let got = frozen.forward(x.autodiff()).without_autodiff();
+    assert!((got - want).abs().max().into_scalar::<f32>() < 1e-5);
+    assert_eq!(statistics(&frozen.free), before);
+    let gamma = frozen.free.gamma.as_ref().unwrap();
+    assert!(!gamma.val().is_require_grad());
+}
+
+#[test]
+fn batch_norms_become_synchronised_and_fold_and_freeze_by_the_same_paths() {
+    let device = Device::flex().autodiff();
+    let block = |norm: Norm| Block {
+        conv1: Conv2dConfig::new([4, 4], [1, 1]).init(&device),
+        norm1: norm,
+        conv2: Conv2dConfig::new([4, 4], [1, 1]).init(&device),
+        norm2: None,
+    };
+    let norm = || NormConfig::Batch(BatchNormConfig::new(1)).init(4, &device);
+    let plain = block(norm());
+    // One worker, whose sums are its own.
+    let alone: Arc<dyn AllReduce> = Arc::new(HostAllReduce::new(|_| {}));
+    let to_sync = |_: &str, norm: &BatchNorm| Some(norm.to_sync(alone.clone()));
+    let sync = replace_batch_norms(plain.clone(), to_sync).unwrap();
+    assert!(matches!(sync.norm1, Norm::Sync(_)));
+    let x = random([6, 4, 2, 2], 3).autodiff();
+    let same = |a: Tensor<4>, b: Tensor<4>| {
+        let error = (a - b).abs().max().into_scalar::<f32>();
+        assert!(error < 1e-5, "{error}");
+    };
+    same(sync.forward(x.clone()), plain.forward(x.clone()));
+
+    let frozen = crate::freeze_norms(sync.clone(), |path| path == "norm1");
+    let inner = NormSlot::batch_norm(&frozen.norm1).unwrap();
+    assert_eq!(inner.mode(), BatchNormMode::Frozen);
+    assert_eq!(crate::inspect_norms(&sync).layers[0].path, "norm1");
+
+    let x = x.without_autodiff();
+    let want = sync.valid().forward(x.clone());
+    let folded = fold_norms(sync.valid()).unwrap();
+    assert!(matches!(folded.norm1, Norm::None(_)));
+    same(folded.forward(x), want);
+
+    let back = replace_batch_norms(sync, |_, norm| Some(Norm::Batch(norm.clone()))).unwrap();
+    assert!(matches!(back.norm1, Norm::Batch(_)));
 }
 
 #[test]

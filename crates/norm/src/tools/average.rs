@@ -47,10 +47,7 @@ impl ModuleMapper for Average<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let statistic = ["running_", "renorm_"]
-            .iter()
-            .any(|start| self.stack.leaf().starts_with(start));
-        if !statistic || self.stack.norm().is_none() {
+        if !self.stack.is_statistic() || self.stack.norm().is_none() {
             return param;
         }
         param.map(|old| {

@@ -10,8 +10,8 @@ use super::Stack;
 /// choice for fine-tuning on few or small batches.
 ///
 /// Paths are those of the layers, as in `backbone.blocks.0.norm1`; layers of
-/// burn are frozen too. Everything else, linear layers and dropout included,
-/// stays as it is.
+/// burn are frozen too. Everything else, linear layers, dropout and layer
+/// scales included, stays as it is.
 ///
 /// ```
 /// use burn::tensor::Device;

@@ -40,18 +40,29 @@ impl Stack {
         container.strip_prefix("Struct:").unwrap_or_default()
     }
 
+    /// Whether the leaf is a running statistic.
+    fn is_statistic(&self) -> bool {
+        let starts = ["running_", "renorm_"];
+        starts.iter().any(|start| self.leaf().starts_with(start))
+    }
+
     /// The path of the innermost module, where it is a normalisation. That of
     /// a [`Norm`](crate::Norm) is the path of the field that holds it, without
-    /// the name of the variant.
+    /// the name of the variant, and a synchronised layer has the path of the
+    /// one inside, so that paths survive a conversion.
     fn norm(&self) -> Option<String> {
         if !is_norm(self.layer()) {
             return None;
         }
-        let owners = self.0.split_last().map_or(&[][..], |(_, owners)| owners);
-        match owners {
-            [outer @ .., (_, container)] if container == "Enum:Norm" => Some(join(outer)),
-            _ => Some(join(owners)),
+        let mut owners = self.0.split_last().map_or(&[][..], |(_, owners)| owners);
+        for wrapper in ["Struct:SyncBatchNorm", "Enum:Norm"] {
+            if let [outer @ .., (_, container)] = owners
+                && container == wrapper
+            {
+                owners = outer;
+            }
         }
+        Some(join(owners))
     }
 }
 
@@ -73,7 +84,6 @@ fn is_norm(layer: &str) -> bool {
             | "GroupNorm"
             | "InstanceNorm"
             | "LayerNorm"
-            | "LayerScale"
             | "RmsNorm"
             | "SimpleNorm"
     )

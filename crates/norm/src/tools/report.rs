@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Flag, Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use serde::Serialize;
 
@@ -31,19 +31,20 @@ pub struct NormStatistics {
     /// Its number of channels.
     pub channels: usize,
     /// Channels whose output does not depend on the input any more: the factor
-    /// is below 1e-3 of the largest one of the layer, or the running variance
-    /// below 1e-10.
+    /// is at most 1e-3 of the largest one of the layer, the running variance
+    /// below 1e-10, or a statistic or factor not finite.
     pub dead: Vec<usize>,
     /// The least and the largest absolute factor.
     pub factor: (f64, f64),
     /// The least and the largest running variance.
     pub variance: (f64, f64),
     /// How far the running statistics are from those of data; only in a report
-    /// on data.
+    /// on data, of layers of this crate that are not frozen.
     pub drift: Option<Drift>,
 }
 
-/// The distance of running statistics from those of data.
+/// The distance of running statistics from those of data; not a number where
+/// a statistic is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Drift {
     /// The largest `|mean - running mean| / sqrt(running variance)` of a
@@ -67,17 +68,20 @@ pub struct Drift {
 /// ```
 #[must_use]
 pub fn inspect_norms<M: Module>(model: &M) -> NormReport {
-    let mut reader = Reader::default();
-    model.visit(&mut reader);
-    let layers = reader.layers.into_iter().filter_map(|(path, layer)| {
+    let layers = read(model).into_iter().filter_map(|(path, layer)| {
         let (mean, variance) = (layer.mean?, layer.variance?);
         let channels = mean.len();
         let factor = layer.gamma.unwrap_or_else(|| vec![1.0; channels]);
         let factor: Vec<f64> = factor.iter().map(|g| g.abs()).collect();
         let largest = range(&factor).1;
-        let dead = (0..channels)
-            .filter(|i| factor[*i] <= DEAD_FACTOR * largest || variance[*i] < DEAD_VARIANCE)
-            .collect();
+        let alive = |i: usize| {
+            factor[i] > DEAD_FACTOR * largest
+                && variance[i] >= DEAD_VARIANCE
+                && [factor[i], variance[i], mean[i]]
+                    .iter()
+                    .all(|v| v.is_finite())
+        };
+        let dead = (0..channels).filter(|i| !alive(*i)).collect();
         Some(NormStatistics {
             path,
             channels,
@@ -92,9 +96,9 @@ pub fn inspect_norms<M: Module>(model: &M) -> NormReport {
     }
 }
 
-/// [`inspect_norms`] with the [`Drift`] of every layer of this crate: how far
-/// the running statistics are from those of the batches, which `forward` runs
-/// through the model as for [`recalibrate`]. Frozen layers have none.
+/// [`inspect_norms`] with the [`Drift`] of every layer of this crate that is not
+/// frozen: how far the running statistics are from those of the batches, which
+/// `forward` runs through the model as for [`recalibrate`].
 #[must_use]
 pub fn inspect_norms_on<M: Module, B>(
     model: &M,
@@ -103,35 +107,40 @@ pub fn inspect_norms_on<M: Module, B>(
 ) -> NormReport {
     let mut report = inspect_norms(model);
     let fresh = recalibrate(model.clone(), batches, Weighting::PerSample, forward);
-    let mut old = Reader::default();
-    model.visit(&mut old);
-    let mut new = Reader::default();
-    fresh.visit(&mut new);
+    let (old, new) = (read(model), read(&fresh));
     for layer in &mut report.layers {
-        let of = |reader: &Reader| -> Option<(Vec<f64>, Vec<f64>)> {
-            let found = reader.layers.get(&layer.path)?;
-            Some((found.mean.clone()?, found.variance.clone()?))
-        };
-        if let (Some(old), Some(new)) = (of(&old), of(&new)) {
-            layer.drift = Some(drift(&old, &new));
-        }
+        let both = old.get(&layer.path).zip(new.get(&layer.path));
+        layer.drift = both.and_then(|(old, new)| drift(old, new));
     }
     report
 }
 
-fn drift(old: &(Vec<f64>, Vec<f64>), new: &(Vec<f64>, Vec<f64>)) -> Drift {
-    let floor = |variance: f64| variance.max(DEAD_VARIANCE);
+fn drift(old: &Layer, new: &Layer) -> Option<Drift> {
+    if !old.recalibrates || old.frozen {
+        return None;
+    }
+    let (means, variances) = (old.mean.as_ref()?, old.variance.as_ref()?);
+    let (new_means, new_variances) = (new.mean.as_ref()?, new.variance.as_ref()?);
+    let floor = |variance: f64| {
+        if variance < DEAD_VARIANCE {
+            DEAD_VARIANCE
+        } else {
+            variance
+        }
+    };
+    // `f64::max` would pass over what is not a number.
+    let larger = |a: f64, b: f64| if b > a || b.is_nan() { b } else { a };
     let mut drift = Drift {
         mean: 0.0,
         variance: 1.0,
     };
-    for (i, running) in old.1.iter().enumerate() {
-        let distance = (new.0[i] - old.0[i]).abs() / floor(*running).sqrt();
-        let ratio = floor(new.1[i]) / floor(*running);
-        drift.mean = drift.mean.max(distance);
-        drift.variance = drift.variance.max(ratio.max(1.0 / ratio));
+    for (i, running) in variances.iter().enumerate() {
+        let distance = (new_means[i] - means[i]).abs() / floor(*running).sqrt();
+        let ratio = floor(new_variances[i]) / floor(*running);
+        drift.mean = larger(drift.mean, distance);
+        drift.variance = larger(larger(drift.variance, ratio), ratio.recip());
     }
-    drift
+    Some(drift)
 }
 
 /// The least and the largest of some values.
@@ -170,11 +179,20 @@ impl fmt::Display for NormReport {
     }
 }
 
+fn read<M: Module>(model: &M) -> BTreeMap<String, Layer> {
+    let mut reader = Reader::default();
+    model.visit(&mut reader);
+    reader.layers
+}
+
 #[derive(Default)]
 struct Layer {
     gamma: Option<Vec<f64>>,
     mean: Option<Vec<f64>>,
     variance: Option<Vec<f64>>,
+    /// Whether it is a layer of this crate, which can be recalibrated.
+    recalibrates: bool,
+    frozen: bool,
 }
 
 #[derive(Default)]
@@ -183,9 +201,25 @@ struct Reader {
     layers: BTreeMap<String, Layer>,
 }
 
+impl Reader {
+    /// The batch normalisation that the leaf belongs to.
+    fn layer(&mut self) -> Option<&mut Layer> {
+        if self.stack.layer() != "BatchNorm" {
+            return None;
+        }
+        Some(self.layers.entry(self.stack.norm()?).or_default())
+    }
+}
+
 impl ModuleVisitor for Reader {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.stack.enter(name, container_type);
+        // burn's layer has the same name, but not this field.
+        if name == "recalibration"
+            && let Some(layer) = self.layer()
+        {
+            layer.recalibrates = true;
+        }
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
@@ -193,20 +227,24 @@ impl ModuleVisitor for Reader {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if self.stack.layer() != "BatchNorm" {
-            return;
-        }
-        let Some(path) = self.stack.norm() else {
+        let leaf = self.stack.leaf().to_owned();
+        let Some(layer) = self.layer() else {
             return;
         };
-        let layer = self.layers.entry(path).or_default();
-        let slot = match self.stack.leaf() {
+        let slot = match leaf.as_str() {
             "gamma" => &mut layer.gamma,
             "running_mean" => &mut layer.mean,
             "running_var" => &mut layer.variance,
             _ => return,
         };
         *slot = param.val().try_into_vec_as().ok();
+    }
+
+    fn visit_flag(&mut self, flag: &Param<Flag>) {
+        let frozen = !flag.is_enabled() && !flag.clone().train().is_enabled();
+        if let Some(layer) = self.layer() {
+            layer.frozen = frozen;
+        }
     }
 }
 
@@ -236,6 +274,35 @@ mod tests {
         assert_eq!(found.dead, [1, 2]);
         assert_eq!(found.variance, (0.0, 4.0));
         assert!(report.to_string().contains("4.00e0"), "{report}");
+    }
+
+    #[test]
+    fn statistics_that_are_not_finite_are_reported() {
+        let broken = layer();
+        let mean = Tensor::from_floats([f32::NAN, 0.0, 0.0], &Device::flex());
+        broken.running_mean.as_ref().unwrap().set(mean);
+        let run = |model: &BatchNorm, batch| {
+            let _ = model.forward(batch);
+        };
+        let report = inspect_norms_on(&broken, [random([9, 3], 1)], run);
+        assert_eq!(report.layers[0].dead, [0, 1, 2]);
+        assert!(report.layers[0].drift.unwrap().mean.is_nan());
+    }
+
+    #[test]
+    fn frozen_layers_and_those_of_burn_have_no_drift() {
+        let device = Device::flex();
+        let ours = BatchNormConfig::new(2).init(&device);
+        let burns = burn::nn::BatchNormConfig::new(2).init(&device);
+        let run = |model: &(BatchNorm, burn::nn::BatchNorm), batch: Tensor<2>| {
+            let _ = model.1.forward(model.0.forward(batch));
+        };
+        for (ours, has_drift) in [(ours.clone(), true), (ours.freeze(), false)] {
+            let model = (ours, burns.clone());
+            let report = inspect_norms_on(&model, [random([9, 2], 1)], run);
+            let found: Vec<_> = report.layers.iter().map(|l| l.drift.is_some()).collect();
+            assert_eq!(found, [has_drift, false]);
+        }
     }
 
     #[test]

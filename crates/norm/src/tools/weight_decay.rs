@@ -14,7 +14,7 @@ pub struct NoWeightDecay {
     paths: BTreeSet<String>,
 }
 
-/// The factors and offsets of all normalisations, the lengths and gains of
+/// The factors and offsets of all normalisations and layer scales, the lengths and gains of
 /// reparametrised weights, and all biases: numbers that don't make a function
 /// larger or smaller, so that shrinking them is no regularisation.
 ///
@@ -87,14 +87,13 @@ impl ModuleVisitor for Finder {
         self.reparametrization -= usize::from(container_type == "Reparameterization");
     }
 
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        // Running statistics are no parameters, but sparing them is harmless
-        // and keeps a group complete when a model is frozen.
-        let statistic = self.stack.leaf().starts_with("running_");
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        let layer = self.stack.layer();
+        // Running statistics are no parameters.
+        let affine = is_norm(layer) && !self.stack.is_statistic();
         let bias = D == 1 && self.stack.leaf() == "bias";
-        let gain = D == 1 && self.reparametrization > 0;
-        if (is_norm(self.stack.layer()) && !statistic) || bias || gain {
-            let _ = param;
+        let gain = layer == "LayerScale" || (D == 1 && self.reparametrization > 0);
+        if affine || bias || gain {
             self.found.insert(self.stack.path());
         }
     }
@@ -103,7 +102,10 @@ impl ModuleVisitor for Finder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BatchNormConfig, LayerNormConfig, Norm, NormConfig, WeightNormConfig};
+    use crate::{
+        BatchNormConfig, BatchRenormConfig, LayerNormConfig, LayerScale, LayerScaleConfig, Norm,
+        NormConfig, WeightNormConfig,
+    };
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::Device;
 
@@ -112,6 +114,7 @@ mod tests {
         head: Linear,
         norms: Vec<Norm>,
         burns: burn::nn::LayerNorm,
+        scale: LayerScale,
     }
 
     #[test]
@@ -123,8 +126,10 @@ mod tests {
             norms: vec![
                 NormConfig::Batch(BatchNormConfig::new(1)).init(3, &device),
                 NormConfig::Layer(LayerNormConfig::new([1])).init(3, &device),
+                NormConfig::BatchRenorm(BatchRenormConfig::new(1)).init(3, &device),
             ],
             burns: burn::nn::LayerNormConfig::new(3).init(&device),
+            scale: LayerScaleConfig::new(3).init(&device),
         };
         let spared = no_weight_decay(&model);
         let found: Vec<_> = spared.paths().collect();
@@ -137,6 +142,9 @@ mod tests {
             "norms.0.Batch.gamma",
             "norms.1.Layer.beta",
             "norms.1.Layer.gamma",
+            "norms.2.BatchRenorm.beta",
+            "norms.2.BatchRenorm.gamma",
+            "scale.gamma",
         ];
         assert_eq!(found, want);
     }
