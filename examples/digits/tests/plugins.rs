@@ -27,8 +27,8 @@ fn recipe(folder: &Path, plugins: &[&Path], augment: &str, schedule: &str) -> Pa
     assert!(output.status.success(), "{}", stderr(&output));
     let written = fs::read_to_string(only_run(&out).join("recipe.toml")).unwrap();
     let mut table: toml::Table = written.parse().unwrap();
-    table.insert("epochs".to_owned(), 6.into());
-    table.insert("batch_size".to_owned(), 64.into());
+    table.insert("epochs".to_owned(), 3.into());
+    table.insert("batch_size".to_owned(), 128.into());
     table.remove("batches_per_epoch");
     table.insert(
         "augment".to_owned(),
@@ -80,7 +80,7 @@ fn arguments<'a>(recipe: &'a Path, out: &'a Path) -> Vec<&'a str> {
         "--threads",
         "1",
         "--checkpoint-every",
-        "10",
+        "5",
     ]
 }
 
@@ -140,7 +140,7 @@ fn a_run_with_plugins_learns_follows_them_and_resumes_with_the_same_bits() {
         let rates = rates(&straight);
         assert!(rates.windows(2).any(|pair| pair[0] != pair[1]), "{rates:?}");
 
-        for update in ["update-000000010", "update-000000050"] {
+        for update in ["update-000000005", "update-000000020"] {
             let out = folder.path().join(update);
             let killed = killed_at(&recipe, &out, update);
             let output = run(&[
@@ -149,7 +149,7 @@ fn a_run_with_plugins_learns_follows_them_and_resumes_with_the_same_bits() {
                 "--threads",
                 "1",
                 "--checkpoint-every",
-                "10",
+                "5",
             ]);
             assert!(output.status.success(), "{}", stderr(&output));
             assert_eq!(result(&killed), result(&straight), "killed at {update}");
@@ -186,7 +186,7 @@ fn a_missing_or_another_plugin_is_an_error_before_anything_is_touched() {
     fs::write(&recipe, text_of_recipe.replace(text(&files[1]), text(&own))).unwrap();
 
     let out = folder.path().join("runs");
-    let run_folder = killed_at(&recipe, &out, "update-000000010");
+    let run_folder = killed_at(&recipe, &out, "update-000000005");
     let stored = fs::read_to_string(run_folder.join("recipe.toml")).unwrap();
     assert_eq!(stored.matches("sha256 = ").count(), 3, "{stored}");
 

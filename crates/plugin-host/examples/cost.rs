@@ -1,5 +1,5 @@
-//! What plugins cost beside built-in code: `overhead FAULTS_LIBRARY`, with the
-//! library of the package `faults`.
+//! What plugins cost beside built-in code: `cost FAULTS_LIBRARY [LIBRARY…]`, the
+//! library of the package `faults` first; of the others, the schedulers' steps.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use firecraft_augment::{Image, Invert, Plan, Sample, Size, Transform};
 use firecraft_key::Key;
-use firecraft_plugin_host::Plugin;
+use firecraft_plugin_host::{Plugin, probe};
 use firecraft_schedule::{Scheduler, StepContext};
 use firecraft_spec::Spec;
 
@@ -46,9 +46,8 @@ fn medians(mut a: impl FnMut(), mut b: impl FnMut()) -> (f64, f64) {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args_os()
-        .nth(1)
-        .ok_or("name the library of `faults`")?;
+    let mut arguments = std::env::args_os().skip(1);
+    let path = arguments.next().ok_or("name the library of `faults`")?;
     let path = std::path::absolute(Path::new(&path))?;
     let start = Instant::now();
     let plugin = Plugin::load(&path, None)?;
@@ -101,16 +100,38 @@ fn main() -> Result<(), Box<dyn Error>> {
         outside / inside
     );
 
-    let mut constant = plugin.scheduler(&Spec::new("plugin_constant").with("value", 0.1))?;
-    let mut values = [0.0];
-    let mut update = 0;
-    let (step, _) = medians(
+    steps(&plugin, &Spec::new("plugin_constant").with("value", 0.1))?;
+    for path in arguments {
+        let plugin = Plugin::load(&std::path::absolute(Path::new(&path))?, None)?;
+        for class in plugin.classes().filter(|class| !class.is_transform()) {
+            for spec in probe::examples(class) {
+                steps(&plugin, &spec)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A step of a scheduler, with and without the result of an evaluation.
+fn steps(plugin: &Plugin, spec: &Spec) -> Result<(), Box<dyn Error>> {
+    let mut plain = plugin.scheduler(spec)?;
+    let mut informed = plugin.scheduler(spec)?;
+    let (mut updates, mut evaluations) = (0, 0);
+    let (step, with_metric) = medians(
         || {
-            update += 1;
-            constant.step(&StepContext::at(update), black_box(&mut values));
+            updates += 1;
+            plain.step(&StepContext::at(updates), black_box(&mut [0.0]));
         },
-        || {},
+        || {
+            evaluations += 1;
+            let context = StepContext::at(evaluations).with_metric(0.5);
+            informed.step(&context, black_box(&mut [0.0]));
+        },
     );
-    println!("scheduler step    {:8.1} ns", step * 1e9);
+    println!(
+        "scheduler step    {:8.1} ns, {:.1} ns after an evaluation: {spec}",
+        step * 1e9,
+        with_metric * 1e9
+    );
     Ok(())
 }
