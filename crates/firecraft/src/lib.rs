@@ -71,3 +71,8 @@ pub fn registries() -> Result<Registries, SpecError> {
     schedule::register(&mut registries)?;
     Ok(registries)
 }
+
+/// The guide's Rust code is compiled.
+#[cfg(all(doctest, feature = "plugins"))]
+#[doc = include_str!("../../../docs/plugins.md")]
+struct PluginGuide;

@@ -28,6 +28,10 @@ fn sample(floats: bool) -> Result<Sample, Box<dyn Error>> {
 /// Bytes that are allocated, by the count of the C library's allocator; 0 where
 /// it doesn't count. Pages in memory would say less: the system drops and brings
 /// back those of files as it likes.
+#[allow(
+    unsafe_code,
+    reason = "the allocator's counters are behind a C function"
+)]
 fn allocated() -> usize {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
@@ -41,7 +45,7 @@ fn allocated() -> usize {
 
 fn transform(plugin: &Plugin, spec: &Spec, call: u64) -> Result<(), Box<dyn Error>> {
     let transform = plugin.transform(spec)?;
-    let mut sample = sample(call % 2 == 0)?;
+    let mut sample = sample(call.is_multiple_of(2))?;
     let plan = transform.plan(&sample.meta(), Key::from_seed(call))?;
     plan.apply(&mut sample)?;
     Ok(())
@@ -77,7 +81,7 @@ pub(crate) fn soak(plugin: &Plugin, spec: &Spec, calls: u64) -> Result<[usize; 2
             true => plugin.transform(&wrong).is_ok(),
             false => plugin.scheduler(&wrong).is_ok(),
         };
-        if call % 16 == 0 && taken() {
+        if call.is_multiple_of(16) && taken() {
             return Err("a parameter that isn't one was taken".into());
         }
     }

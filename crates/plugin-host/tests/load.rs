@@ -249,7 +249,7 @@ fn a_link_that_is_swapped_while_loading_never_runs_the_other_file() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let target = if turn % 2 == 0 { &evil } else { &good };
+                let target = if turn.is_multiple_of(2) { &evil } else { &good };
                 symlink(target, &next).unwrap();
                 fs::rename(&next, &link).unwrap();
             }

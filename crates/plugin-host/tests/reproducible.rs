@@ -33,7 +33,7 @@ fn sample(index: u64) -> Sample {
     let size = Size::new(20 + index as usize % 7, 31);
     let key = Key::from_seed(index);
     let bytes = (0..size.area() as u64 * 3).map(|i| key.word(i) as u8);
-    let image = if index % 2 == 0 {
+    let image = if index.is_multiple_of(2) {
         Image::from_u8(bytes.collect(), size, 3)
     } else {
         Image::from_f32(bytes.map(|b| f32::from(b) / 255.0).collect(), size, 3)

@@ -27,7 +27,7 @@ fn context(update: u64) -> StepContext {
     context.epoch = update / 40;
     context.total_updates = Some(STEPS);
     context.updates_per_epoch = Some(40);
-    if update % 40 == 0 && update > 0 {
+    if update.is_multiple_of(40) && update > 0 {
         let epoch = (update / 40) as f64;
         let metric = if update == 240 {
             3.0
