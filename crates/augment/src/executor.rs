@@ -22,10 +22,11 @@ use std::sync::{Mutex, PoisonError};
 /// use firecraft_augment::{Executor, HorizontalFlip, Size};
 /// use firecraft_key::Key;
 /// let size = Size::new(1, 2);
-/// let image = Pixels::new(&[255, 0, 0, 0, 0, 51_u8], size, 3, Layout::Hwc)?;
+/// let image = Pixels::new(&[255, 0, 0, 0, 0, 255_u8], size, 3, Layout::Hwc)?;
 /// let mut batch = [0.0; 6];
 /// Executor::new().run(&HorizontalFlip::new(1.0), &[image], &[Key::from_seed(1)], size, &mut batch)?;
-/// assert_eq!(batch, [0.0, 1.0, 0.0, 0.0, 0.2, 0.0]);
+/// // Mirrored, and a plane per channel.
+/// assert_eq!(batch, [0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 #[derive(Debug, Default)]

@@ -42,7 +42,7 @@ use crate::trainer::{NonFinite, Trainer};
 /// let x = Tensor::<2>::from_data([[0.0f32, 1.0], [1.0, 0.0]], &device);
 /// let y = Targets::Classes(Tensor::<1, Int>::from_data([0, 1], &device));
 /// let net = Net { layer: LinearConfig::new(2, 2).init(&device.autodiff()) };
-/// let config = LrFinderConfig::new().with_updates(50);
+/// let config = LrFinderConfig::new().with_updates(50_u64);
 /// let (net, finder) = lr_find(Trainer::new(net, Sgd::torch()), Arrays::new(x, y, 2)?, &config)?;
 /// assert!(finder.suggest(Suggestion::Valley).is_some());
 /// # let _ = net;

@@ -12,7 +12,7 @@ use burn::tensor::{Bool, Int, Tensor};
 /// use burn::tensor::Device;
 /// use firecraft_trainer::ModelSummary;
 ///
-/// let model = LinearConfig::new(3, 2).init(&Device::flex());
+/// let model = LinearConfig::new(3, 2).init(&Device::flex().autodiff());
 /// let summary = ModelSummary::of(&model);
 /// assert_eq!((summary.parameters(), summary.trainable()), (8, 8));
 /// assert!(summary.to_string().contains("weight"));
@@ -32,7 +32,8 @@ pub struct SummaryRow {
     pub module: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Whether it is trained.
+    /// Whether it is trained: it asks for a gradient, which tensors do on an
+    /// autodiff device only.
     pub trainable: bool,
 }
 
