@@ -348,9 +348,9 @@ mod tests {
         let data = bytes(3 * 20_011);
         let mut sums = [9; 3];
         sum_channels(&data, &mut sums);
-        for c in 0..3 {
+        for (c, &sum) in sums.iter().enumerate() {
             let each = data.iter().skip(c).step_by(3).map(|&v| u64::from(v));
-            assert_eq!(sums[c], each.sum::<u64>());
+            assert_eq!(sum, each.sum::<u64>());
         }
         let red: f64 = sum_colours(&data, 3, |[r, _, _]| r);
         assert_eq!(red, sums[0] as f64);

@@ -254,7 +254,7 @@ struct Tiles {
 impl Tiles {
     fn new(clahe: &Clahe, image: Size) -> Self {
         let (rows, columns) = clahe.grid;
-        let fits = image.height % rows == 0 && image.width % columns == 0;
+        let fits = image.height.is_multiple_of(rows) && image.width.is_multiple_of(columns);
         let side = |length: usize, tiles: usize| match clahe.method {
             ClaheMethod::OpenCv if fits => length / tiles,
             // A side that would fit by itself grows by a whole tile.

@@ -213,7 +213,14 @@ impl Plane {
     fn doubled(&self, size: Size) -> Vec<f32> {
         let near = |i: usize| {
             let half = i as i64 / 2;
-            (half, if i % 2 == 0 { half - 1 } else { half + 1 })
+            (
+                half,
+                if i.is_multiple_of(2) {
+                    half - 1
+                } else {
+                    half + 1
+                },
+            )
         };
         (0..size.area())
             .map(|i| {

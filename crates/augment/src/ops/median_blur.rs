@@ -46,11 +46,11 @@ impl MedianBlur {
         ))
     }
 
-    fn run<T: Element>(&self, data: &mut Vec<T>, size: Size, channels: usize) {
+    fn run<T: Element>(&self, data: &mut [T], size: Size, channels: usize) {
         let Size { height, width } = size;
         let reach = self.size as i64 / 2;
         let mut around = Vec::with_capacity(self.size * self.size);
-        let source = data.clone();
+        let source = data.to_vec();
         let line = width * channels;
         for (y, row) in data.chunks_exact_mut(line.max(1)).enumerate() {
             for (i, value) in row.iter_mut().enumerate() {

@@ -110,8 +110,10 @@ mod tests {
 
     #[test]
     fn contrast_comes_before_and_after_the_colours() {
-        let mut distort = RandomPhotometricDistort::default();
-        distort.p = 1.0;
+        let distort = RandomPhotometricDistort {
+            p: 1.0,
+            ..RandomPhotometricDistort::default()
+        };
         let places: Vec<usize> = (0..50)
             .filter_map(|seed| {
                 let steps = plan(&distort, seed).steps;
@@ -125,8 +127,10 @@ mod tests {
 
     #[test]
     fn ranges_are_checked() {
-        let mut distort = RandomPhotometricDistort::default();
-        distort.hue = (0.0, 0.7);
+        let distort = RandomPhotometricDistort {
+            hue: (0.0, 0.7),
+            ..RandomPhotometricDistort::default()
+        };
         assert!(distort.validate().is_err());
     }
 }

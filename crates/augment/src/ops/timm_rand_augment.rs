@@ -97,7 +97,7 @@ impl Transform for TimmRandAugment {
                 return wrong(field, value, "a number in [0, 100]");
             }
         }
-        if !(self.magnitude_std >= 0.0) {
+        if self.magnitude_std.is_nan() || self.magnitude_std < 0.0 {
             return wrong("magnitude_std", self.magnitude_std, "a number from 0 on");
         }
         Ok(())
