@@ -1,4 +1,6 @@
 //! What has to hold for every transform of the registry, with any parameters.
+// Helpers of tests are not covered by clippy's allow-unwrap-in-tests.
+#![allow(clippy::unwrap_used)]
 
 use firecraft_augment::{
     Boxes, Image, Interpolation, Plan, Points, Sample, Size, Step, Transforms, register,
@@ -706,8 +708,8 @@ proptest! {
         let moment = |axis: fn(usize, usize) -> usize| {
             values.iter().enumerate().map(|(i, v)| v * axis(i, size.width) as f32).sum::<f32>() / mass
         };
-        let (column, row): (fn(usize, usize) -> usize, fn(usize, usize) -> usize) =
-            (|i, w| i % w, |i, w| i / w);
+        let column = |i, w| i % w;
+        let row = |i, w| i / w;
         if mass < 1.0 {
             return Ok(());
         }

@@ -33,6 +33,7 @@ use crate::source::{Labelled, Targets};
 /// # Errors
 ///
 /// [`TrainerError::Data`] for settings of the mixing outside their ranges.
+#[allow(clippy::type_complexity, reason = "an alias can't hold `impl FnMut`")]
 pub fn mix_batches(
     mixing: Mixing,
     classes: usize,
