@@ -11,7 +11,9 @@ use crate::{Constant, InitError, Normal, Scaled, VarianceScaling};
 /// each, the last layer of every branch and the classifier start at 0, the
 /// other layers of a branch are He normal times `branches^(−1/(2·layers − 2))`.
 /// The scalar biases and the multiplier per branch that Fixup adds are
-/// parameters of the model: start them at 0 and 1 where you declare them.
+/// parameters of your own modules: declare them as 0 and 1 and add
+/// `.keep(Select::any(Role::Other))` to the plan, which otherwise asks for a rule
+/// for them. The authors train them at a tenth of the learning rate.
 ///
 /// ```
 /// use firecraft_init::presets::Fixup;

@@ -10,6 +10,11 @@ use crate::{Constant, FanMode, Role, VarianceScaling};
 /// (He et al. 2015, 2016). Combine it with
 /// [`zero_init_residual`](InitPlan::zero_init_residual).
 ///
+/// The fans of grouped convolutions (ResNeXt, MobileNet) count the connections
+/// that there are. torchvision forgets the groups, and its deviation is `√groups`
+/// smaller; for that, add
+/// `.kind("Conv*", peers::torch::kaiming_normal(2_f64.sqrt(), FanMode::Out))`.
+///
 /// ```
 /// use burn::{nn::conv::Conv2dConfig, tensor::Device};
 /// use firecraft_init::presets;

@@ -62,7 +62,9 @@ fn head(role: Role) -> Select {
 
 /// GPT-2: every weight and embedding `N(0, 0.02²)`, biases 0, and the layers
 /// that write into the residual stream divided by `√(2 · layers)`, so that its
-/// variance doesn't grow with depth (Radford et al. 2019).
+/// variance doesn't grow with depth (Radford et al. 2019), as in Hugging Face's
+/// and Karpathy's models. The authors' released code starts the positions at
+/// `N(0, 0.01²)` and leaves the scaling to its readers.
 ///
 /// Those layers are recognised as burn names them (`*.mha.output`,
 /// `*.pwff.linear_outer`) and as GPT-2 does (`*.c_proj`).
