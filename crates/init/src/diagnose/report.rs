@@ -139,10 +139,11 @@ impl SignalReport {
     }
 
     fn judge(&mut self, thresholds: &Thresholds) {
-        let gradient = |layer: &LayerSignal| layer.gradient.map(|gradient| gradient.std);
+        // A layer of one value has no deviation, but a size.
+        let gradient = |layer: &LayerSignal| (layer.gradient).map(|g| g.root_mean_square());
         let last = self.layers.last().and_then(gradient);
         for layer in &mut self.layers {
-            let relative = gradient(layer).zip(last).map(|(std, last)| std / last);
+            let relative = gradient(layer).zip(last).map(|(size, last)| size / last);
             layer.verdict = thresholds.judge(layer, relative);
         }
         let culprit = culprit(&self.layers);

@@ -48,6 +48,20 @@ fn report(tanh: bool, weights: impl Initializer + 'static) -> SignalReport {
 }
 
 #[test]
+fn a_head_of_one_value_is_no_reason_for_alarm() {
+    let device = Device::flex().autodiff();
+    let layer = |outputs| LinearConfig::new(8, outputs).init(&device);
+    let (first, head): (Linear, Linear) = (layer(8), layer(1));
+    let report = diagnose_with(|probe| {
+        let x = probe.see("first", first.forward(Tensor::<2>::ones([1, 8], &device)));
+        let _ = probe.see("head", head.forward(x));
+    })
+    .unwrap();
+    assert_eq!(report.get("head").unwrap().gradient.unwrap().std, 0.0);
+    assert_eq!(report.verdict, Verdict::Healthy, "{report}");
+}
+
+#[test]
 fn the_signal_of_a_deep_relu_network_lives_only_with_the_right_gain() {
     let small = report(false, Normal::new(0.0, 0.01));
     assert_eq!(small.verdict, Verdict::Vanishing);

@@ -80,8 +80,8 @@ pub struct Thresholds {
     pub dead: f64,
     /// Fraction of values at the ends above which a layer is saturated.
     pub saturated: f64,
-    /// Deviation of the gradients, relative to the last layer's, below which
-    /// they vanish; above its inverse they explode.
+    /// Root mean square of the gradients, relative to the last layer's, below
+    /// which they vanish; above its inverse they explode.
     pub gradient: f64,
 }
 

@@ -129,7 +129,7 @@ impl InitPlan {
             .default_rule(Select::any(Role::Recurrent), Orthogonal::default())
             .default_rule(Select::any(Role::NormScale), Constant::ONES)
             .default_rule(Select::any(Role::NormShift), Constant::ZEROS)
-            .push(Select::any(Role::LayerOwned), Action::Keep, false)
+            .default_keep(Select::any(Role::LayerOwned))
     }
 
     /// Adds a rule; it wins over all earlier ones.
@@ -187,6 +187,11 @@ impl InitPlan {
         initializer: impl Initializer + 'static,
     ) -> Self {
         self.push(select, Action::Set(Arc::new(initializer)), false)
+    }
+
+    /// [`keep`](Self::keep) as a rule that need not match anything.
+    pub(crate) fn default_keep(self, select: Select) -> Self {
+        self.push(select, Action::Keep, false)
     }
 
     /// This plan with the values of each parameter times `factor(path,
@@ -348,16 +353,16 @@ impl InitPlan {
     }
 
     fn check_conflicts(&self) -> Result<(), InitError> {
-        let own = || self.rules.iter().enumerate().filter(|(_, rule)| rule.own);
-        for (second, later) in own() {
-            let earlier =
-                own().find(|(first, rule)| *first < second && rule.select == later.select);
-            if let Some((first, _)) = earlier {
-                let before = self.rules.iter().filter(|rule| !rule.own).count();
+        let own: Vec<&Select> = (self.rules.iter())
+            .filter(|rule| rule.own)
+            .map(|rule| &rule.select)
+            .collect();
+        for (second, select) in own.iter().enumerate() {
+            if let Some(first) = own[..second].iter().position(|earlier| earlier == select) {
                 return Err(InitError::Conflict {
-                    first: first.saturating_sub(before),
-                    second: second.saturating_sub(before),
-                    select: later.select.to_string(),
+                    first,
+                    second,
+                    select: select.to_string(),
                 });
             }
         }

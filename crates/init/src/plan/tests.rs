@@ -336,8 +336,10 @@ fn mistakes_in_plans_are_errors_that_name_the_place() {
     );
     assert!(unused.contains("convs.0.weight"), "{unused}");
 
+    // Rules of yours are counted, whatever presets add before or in between.
     let twice = relu()
         .path("head.*", Constant::ZEROS)
+        .default_rule(Select::any(Role::Other), Constant::ZEROS)
         .path("head.*", Constant::ONES);
     let conflict = message(twice);
     assert!(

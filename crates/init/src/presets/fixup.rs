@@ -11,9 +11,9 @@ use crate::{Constant, InitError, Normal, Scaled, VarianceScaling};
 /// each, the last layer of every branch and the classifier start at 0, the
 /// other layers of a branch are He normal times `branches^(−1/(2·layers − 2))`.
 /// The scalar biases and the multiplier per branch that Fixup adds are
-/// parameters of your own modules: declare them as 0 and 1 and add
-/// `.keep(Select::any(Role::Other))` to the plan, which otherwise asks for a rule
-/// for them. The authors train them at a tenth of the learning rate.
+/// parameters of your own modules: declare them as 0 and 1, the plan keeps
+/// what your modules declare directly. The authors train them at a tenth of the
+/// learning rate.
 ///
 /// ```
 /// use firecraft_init::presets::Fixup;
@@ -85,7 +85,8 @@ impl Fixup {
     /// Those of [`factor`](Self::factor).
     pub fn plan(&self) -> Result<InitPlan, InitError> {
         let inside = Scaled::new(VarianceScaling::he_normal(), self.factor()?);
-        let mut plan = InitPlan::new(VarianceScaling::he_normal());
+        let mut plan =
+            InitPlan::new(VarianceScaling::he_normal()).default_keep(Select::any(Role::Other));
         for glob in &self.inside {
             plan = plan.path(glob.clone(), inside.clone());
         }
@@ -195,10 +196,11 @@ impl crate::Initializer for RootDim {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::module::Module;
+    use burn::module::{Module, Param};
     use burn::nn::transformer::{TransformerDecoder, TransformerDecoderConfig};
     use burn::nn::{Embedding, EmbeddingConfig, Linear, LinearConfig};
-    use burn::tensor::Device;
+    use burn::tensor::{Device, Tensor};
+    use firecraft_key::Key;
 
     #[test]
     fn the_decoder_has_a_factor_of_its_own() {
@@ -239,17 +241,21 @@ mod tests {
     }
 
     #[test]
-    fn fixup_zeroes_what_ends_a_branch() {
+    fn fixup_zeroes_what_ends_a_branch_and_keeps_its_scalars() {
         #[derive(Module, Debug)]
         struct Block {
+            shift: Param<Tensor<1>>,
             first: Linear,
             second: Linear,
+            multiplier: Param<Tensor<1>>,
         }
         let device = Device::flex();
         let linear = || LinearConfig::new(4, 4).init(&device);
         let block = Block {
+            shift: Param::from_tensor(Tensor::zeros([1], &device)),
             first: linear(),
             second: linear(),
+            multiplier: Param::from_tensor(Tensor::ones([1], &device)),
         };
         let plan = Fixup::new(16, 2)
             .inside("first.weight")
@@ -258,6 +264,13 @@ mod tests {
         let std = |path: &str| table.get(path).unwrap().std.unwrap();
         assert!((std("first.weight") - 0.25 * 0.5_f64.sqrt()).abs() < 1e-12);
         assert_eq!(std("second.weight"), 0.0);
+        assert_eq!(table.get("shift").unwrap().initializer, None);
+        let block = plan
+            .plan()
+            .unwrap()
+            .apply(block, Key::from_seed(1))
+            .unwrap();
+        assert_eq!(block.multiplier.val().into_scalar::<f32>(), 1.0);
         assert!(Fixup::new(0, 2).plan().is_err());
         assert!(t_fixup(0, 0).is_err());
     }
