@@ -310,7 +310,7 @@ mod tests {
         let metric = MetricHandle::new();
         let mut one = lr(&metric);
         run(&mut one, &metric, 0..17);
-        let mut other = one.clone_box();
+        let mut other = one.clone();
         metric.offer(9.0);
         let values: Vec<f64> = (0..10).map(|_| one.step()).collect();
         let again: Vec<f64> = (0..10).map(|_| other.step()).collect();
