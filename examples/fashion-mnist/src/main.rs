@@ -29,7 +29,8 @@ use firecraft::schedule::Schedulers;
 use firecraft::trainer::callbacks::{CsvLogger, ProgressBar};
 use firecraft::trainer::report::{Predictions, Report};
 use firecraft::trainer::{
-    BatchSource as _, CrossEntropy, Fitted, LoaderSource, Recipe, RunFolder, Targets,
+    BatchSource as _, CrossEntropy, Fitted, LoaderSource, OptimizerConfig, Recipe, RunFolder,
+    Targets,
 };
 
 use model::Net;
@@ -99,12 +100,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let normalizer = Normalizer::fit(&train)?;
 
-    let augment = with(Technique::Augment).then(|| {
-        Compose::new()
-            .with(RandomFlipConfig::new().with_mode(FlipMode::Horizontal))
-            .with(shift(&normalizer))
-    });
-    let augment = augment.map(|augment| augment.init(&device)).transpose()?;
+    let mirror = RandomFlipConfig::new().with_mode(FlipMode::Horizontal);
+    let shift = shift(&normalizer);
+    let specs = if with(Technique::Augment) {
+        vec![mirror.spec()?, shift.spec()?]
+    } else {
+        Vec::new()
+    };
+    let augment =
+        with(Technique::Augment).then(|| Compose::new().with(mirror).with(shift).init(&device));
+    let augment = augment.transpose()?;
     let plan = if with(Technique::Init) {
         InitPlan::for_activation(Activation::Relu)?
     } else {
@@ -131,7 +136,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         batch_size: BATCH as u64,
         model: Spec::new("net"),
         data: Spec::new("fashion_mnist").with("images", train.len() as i64),
+        init: if with(Technique::Init) {
+            Spec::new("he_normal")
+        } else {
+            Spec::new("normal").with("mean", 0.0).with("std", 1.0)
+        },
+        norm: Spec::new(if with(Technique::Norm) {
+            "batch_norm"
+        } else {
+            "none"
+        }),
         schedule: schedule.clone(),
+        augment: specs,
+        optimizer: OptimizerConfig::AdamW(
+            AdamW::torch()
+                .with_weight_decay(0.02)
+                .without_decay_of_vectors(),
+        ),
+        loss: CrossEntropy::new().with_label_smoothing(0.05),
         ..Recipe::default()
     };
     let folder = RunFolder::create(&args.out, "fashion-mnist", &recipe)?;
@@ -140,12 +162,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let source = LoaderSource::new(loader.init(dataset.clone())?)?;
         Ok::<_, Box<dyn Error>>(source.with_normalizer(normalizer.clone()))
     };
-    let optimizer = AdamW::torch()
-        .with_weight_decay(0.02)
-        .without_decay_of_vectors();
-    let fitted = Trainer::new(net, optimizer)
+    let fitted = Trainer::new(net, recipe.optimizer.build()?)
         .task(Classification {
-            loss: CrossEntropy::new().with_label_smoothing(0.05),
+            loss: recipe.loss.clone(),
         })
         .schedule(firecraft::registries()?.build::<Schedulers>(&schedule)?)
         .epochs(args.epochs)
