@@ -646,6 +646,36 @@ fn spot(x: f32, y: f32) -> Vec<f32> {
         .collect()
 }
 
+/// Whether a rubber map moves the surroundings of a spot together. Where it
+/// folds, or bends much within a spot, the mean of what is drawn says nothing
+/// of where its centre went.
+fn rigid_around(plan: &Plan, x: f32, y: f32) -> bool {
+    const REACH: f32 = 3.0;
+    const BEND: f32 = 1.0;
+    let rows: Vec<[f32; 2]> = [-1.0, -0.5, 0.5, 1.0_f32]
+        .iter()
+        .flat_map(|s| [[s * REACH, 0.0], [0.0, s * REACH], [s * REACH, s * REACH], [s * REACH, -s * REACH]])
+        .chain([[0.0, 0.0]])
+        .map(|[dx, dy]| [x + dx, y + dy])
+        .collect();
+    let count = rows.len();
+    let mut ring = Sample::new(Image::from_f32(vec![0.0; SIZE.area()], SIZE, 1).unwrap());
+    ring.points = Some(Points::new(rows));
+    if plan.apply(&mut ring).is_err() {
+        return false;
+    }
+    let rows = &ring.points.as_ref().unwrap().rows;
+    let (around, centre) = rows.split_at(count - 1);
+    let [cx, cy] = centre[0];
+    // Opposite points lie at equal distances on either side of the centre.
+    (0..4).all(|direction| {
+        [0, 1].iter().all(|&ring| {
+            let (a, b) = (around[4 * ring + direction], around[4 * (3 - ring) + direction]);
+            (a[0] + b[0] - 2.0 * cx).abs() < BEND && (a[1] + b[1] - 2.0 * cy).abs() < BEND
+        })
+    })
+}
+
 /// Makes borders black and interpolation smooth, so that there is one spot.
 fn smooth(plan: &mut Plan) -> bool {
     plan.steps.iter_mut().all(|step| match step {
@@ -728,6 +758,9 @@ proptest! {
             Step::ResizeRegion(_) => true,
             _ => false,
         });
+        if !linear && !rigid_around(&plan, x, y) {
+            return Ok(());
+        }
         let tolerance = if linear { 0.12 + 0.05 * (sx + sy) } else { 0.5 + 0.3 * (sx + sy) };
         prop_assert!((mx - px).abs() < tolerance, "{spec}: x {mx} {px}, spread {sx}");
         prop_assert!((my - py).abs() < tolerance, "{spec}: y {my} {py}, spread {sy}");
