@@ -654,7 +654,14 @@ fn rigid_around(plan: &Plan, x: f32, y: f32) -> bool {
     const BEND: f32 = 1.0;
     let rows: Vec<[f32; 2]> = [-1.0, -0.5, 0.5, 1.0_f32]
         .iter()
-        .flat_map(|s| [[s * REACH, 0.0], [0.0, s * REACH], [s * REACH, s * REACH], [s * REACH, -s * REACH]])
+        .flat_map(|s| {
+            [
+                [s * REACH, 0.0],
+                [0.0, s * REACH],
+                [s * REACH, s * REACH],
+                [s * REACH, -s * REACH],
+            ]
+        })
         .chain([[0.0, 0.0]])
         .map(|[dx, dy]| [x + dx, y + dy])
         .collect();
@@ -670,7 +677,10 @@ fn rigid_around(plan: &Plan, x: f32, y: f32) -> bool {
     // Opposite points lie at equal distances on either side of the centre.
     (0..4).all(|direction| {
         [0, 1].iter().all(|&ring| {
-            let (a, b) = (around[4 * ring + direction], around[4 * (3 - ring) + direction]);
+            let (a, b) = (
+                around[4 * ring + direction],
+                around[4 * (3 - ring) + direction],
+            );
             (a[0] + b[0] - 2.0 * cx).abs() < BEND && (a[1] + b[1] - 2.0 * cy).abs() < BEND
         })
     })

@@ -221,7 +221,7 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
     let expected = (newest(calm.path()), files(calm.path()));
 
     let mut rng = Key::from_seed(20_261_125).named("storm").rng();
-    let (mut done, mut runs, mut longest) = (0, 0, 0);
+    let (mut done, mut kills, mut runs, mut longest) = (0, 0, 0, 0);
     while done < crashes {
         runs += 1;
         let folder = tempfile::tempdir().unwrap();
@@ -238,6 +238,7 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
             let torn = fault
                 .as_ref()
                 .is_some_and(|fault| fault.starts_with("torn"));
+            let killed = fault.is_none();
             let time = if fault.is_some() {
                 60_000
             } else {
@@ -248,6 +249,7 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
                 break;
             }
             done += 1;
+            kills += u64::from(killed);
             let Some(store) = checkpoints(folder.path()) else {
                 continue;
             };
@@ -275,5 +277,7 @@ fn a_run_in_a_storm_of_crashes_equals_the_run_in_calm() {
         assert!(got == expected, "after {done} crashes");
     }
     assert!(longest > 1, "no crash found more than one checkpoint");
-    eprintln!("{done} crashes in {runs} runs, at most {longest} checkpoints");
+    eprintln!(
+        "{done} crashes ({kills} SIGKILL from outside) in {runs} runs, at most {longest} checkpoints"
+    );
 }
