@@ -18,6 +18,10 @@ impl BatchNorm {
     /// false everywhere gives no statistics: the running ones are used (mean
     /// 0 and variance 1 without them) and are not moved.
     ///
+    /// In training fill what is masked with finite values: the gradients of
+    /// `gamma` and of `x` sum over masked outputs as well, and zero times NaN
+    /// is NaN even where the loss leaves them out.
+    ///
     /// The single-value policy is not applied here: how many values a mask
     /// leaves is not known without waiting for the device.
     ///
