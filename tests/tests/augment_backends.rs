@@ -1,9 +1,8 @@
 //! Plans on several devices: what a layer does there is what the CPU kernels
 //! do, to 1e-4.
 //!
-//! Not part of CI yet: run it by `--features wgpu,ndarray --test augment_devices`.
-//! Compiled in by these features; without them there is nothing to
-//! compare.
+//! Compiled in by `--features wgpu,ndarray`, as CI does; without them there is
+//! nothing to compare.
 // Helpers of tests are not covered by clippy's allow-unwrap-in-tests.
 #![allow(clippy::unwrap_used)]
 #![cfg(any(feature = "wgpu", feature = "ndarray"))]
