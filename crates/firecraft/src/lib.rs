@@ -72,6 +72,11 @@ pub fn registries() -> Result<Registries, SpecError> {
     Ok(registries)
 }
 
+/// The program in the project's README runs.
+#[cfg(all(doctest, feature = "flex"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// The guide's Rust code is compiled.
 #[cfg(all(doctest, feature = "plugins"))]
 #[doc = include_str!("../../../docs/plugins.md")]
