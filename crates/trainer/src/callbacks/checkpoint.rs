@@ -202,6 +202,13 @@ impl Checkpoint {
             "free some space, then resume the run",
         ))
     }
+
+    /// Removes what is neither new nor among the best.
+    fn prune(&self) -> Result<Control, TrainerError> {
+        let best: Vec<_> = self.best.iter().map(|best| best.name.clone()).collect();
+        let notice = self.store.prune(self.keep_last, &best)?;
+        Ok(notice.map_or(Control::Continue, Control::Notice))
+    }
 }
 
 impl Callback for Checkpoint {
@@ -215,6 +222,11 @@ impl Callback for Checkpoint {
                 self.newest = Some(Instant::now());
                 if *resumed && !self.best.is_empty() {
                     self.write_best()?;
+                }
+                // A run that dies each time between saving and pruning would
+                // otherwise leave one more behind every time.
+                if *resumed {
+                    return self.prune();
                 }
             }
             Event::Rewound => self.write_best()?,
@@ -244,10 +256,7 @@ impl Callback for Checkpoint {
                 if !self.best.is_empty() {
                     self.write_best()?;
                 }
-                let best: Vec<_> = self.best.iter().map(|best| best.name.clone()).collect();
-                if let Some(notice) = self.store.prune(self.keep_last, &best)? {
-                    return Ok(Control::Notice(notice));
-                }
+                return self.prune();
             }
             _ => {}
         }
@@ -266,8 +275,9 @@ impl Callback for Checkpoint {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::epochs;
+    use super::super::tests::{epochs, send};
     use super::*;
+    use crate::{History, Progress};
 
     fn saved(controls: &[Control]) -> Vec<bool> {
         controls
@@ -326,5 +336,30 @@ mod tests {
         let (_other, mut after) = checkpoint();
         after.restore(before.state()).unwrap();
         assert_eq!(after.best, before.best);
+    }
+
+    #[test]
+    fn what_a_killed_run_did_not_prune_is_pruned_when_it_is_resumed() {
+        let (_folder, mut checkpoint) = checkpoint();
+        for i in 1..=5 {
+            let payloads = [("state.json".into(), b"{}".to_vec())].into();
+            checkpoint
+                .store
+                .save(&format!("update-{i}"), &payloads)
+                .unwrap();
+        }
+        checkpoint.best = vec![BestCheckpoint {
+            name: "update-1".into(),
+            value: 0.5,
+        }];
+        let mut start = |resumed| {
+            let event = Event::FitStart { resumed };
+            let (history, progress) = (History::default(), Progress::default());
+            let control = send(&mut checkpoint, &event, &history, progress);
+            assert!(matches!(control.unwrap(), Control::Continue));
+            checkpoint.store.names().unwrap()
+        };
+        assert_eq!(start(false).len(), 5);
+        assert_eq!(start(true), ["update-1", "update-4", "update-5"]);
     }
 }
