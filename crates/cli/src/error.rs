@@ -35,6 +35,11 @@ pub(crate) enum CliError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("cannot read {}: {source}; give the path of a CSV file", path.display())]
+    ReadCurve {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot read {}: {source}; give the path of a TOML file with a `type`", path.display())]
     Read {
         path: PathBuf,

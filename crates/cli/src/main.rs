@@ -8,6 +8,7 @@
 mod compare;
 mod devices;
 mod error;
+mod lr_find;
 mod plot;
 mod plugin;
 mod preview;
@@ -31,6 +32,8 @@ enum Command {
     Compare(compare::Arguments),
     /// List the devices that this binary can use on this machine.
     Devices,
+    /// Suggest a learning rate from the record of a range test.
+    LrFind(lr_find::Arguments),
     /// List the `type` names that a recipe may use.
     Types(types::Arguments),
     /// Draw what a spec describes.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Devices => devices::run(),
+        Command::LrFind(arguments) => lr_find::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
         Command::Plugin(arguments) => plugin::run(&arguments),

@@ -42,6 +42,49 @@ fn a_schedule_is_previewed_and_drawn_from_its_spec() {
 }
 
 #[test]
+fn a_learning_rate_is_suggested_from_a_recorded_curve() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut csv = String::from("learning_rate,loss\n");
+    for i in 0..60 {
+        let lr = 1e-5 * 1.25_f64.powi(i);
+        csv += &format!("{lr:e},{}\n", 2.0 / (1.0 + 100.0 * lr) + 5.0 * lr * lr);
+    }
+    std::fs::write(folder.path().join("curve.csv"), csv).unwrap();
+    let arguments = ["lr-find", "curve.csv", "--svg", "curve.svg"];
+    let output = firecraft(&arguments, folder.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found = text(&output.stdout);
+    assert!(found.starts_with("60 losses"), "{found}");
+    let rate = |name: &str| -> f64 {
+        let line = found.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].trim().parse().unwrap()
+    };
+    // The loss falls fastest over log lr at 0.01 and is least near 0.27.
+    assert!((0.005..0.02).contains(&rate("steep")), "{found}");
+    assert!((0.02..0.04).contains(&rate("minimum")), "{found}");
+    assert!(rate("valley") < rate("minimum"), "{found}");
+    assert!(rate("slide") > 0.0, "{found}");
+    let svg = std::fs::read_to_string(folder.path().join("curve.svg")).unwrap();
+    assert!(svg.contains("valley") && svg.contains("steep"), "{svg}");
+
+    std::fs::write(folder.path().join("torn.csv"), "lr,loss\n1e-3\n").unwrap();
+    for (arguments, expected) in [
+        (["lr-find", "no.csv"].as_slice(), "cannot read no.csv"),
+        (&["lr-find", "torn.csv"], "`line 2`"),
+        (
+            &["lr-find", "curve.csv", "--smoothing", "1"],
+            "`smoothing` must be in [0, 1), got 1",
+        ),
+    ] {
+        let output = firecraft(arguments, folder.path());
+        let message = text(&output.stderr);
+        assert!(!output.status.success());
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_one_line_and_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.toml"), "type = 'cosin'").unwrap();

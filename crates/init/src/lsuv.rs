@@ -97,7 +97,8 @@ impl Lsuv {
     ///
     /// # Errors
     /// A layer without a `weight` at its path, an output of variance 0 or not
-    /// finite, or a variance that doesn't settle; each names the layer.
+    /// finite, a variance that doesn't settle, or a layer that is seen again
+    /// with another variance; each names the layer.
     pub fn scale<M, I>(
         &self,
         mut model: M,
@@ -131,6 +132,15 @@ impl Lsuv {
                     let expected = format!(
                         "1 ± {} within {} attempts: is the layer dead, or its scale undone later?",
                         self.tolerance, self.attempts
+                    );
+                    return Err(InitError::setting("lsuv", "variance", variance, expected).at(name));
+                }
+                let seen = |(before, _): &(String, f64)| before == name;
+                if deviations[..layer].iter().any(seen) {
+                    let expected = format!(
+                        "1 ± {} each time: the layer is seen twice, and its one weight was \
+                         settled the first time; show the probe only one of them",
+                        self.tolerance
                     );
                     return Err(InitError::setting("lsuv", "variance", variance, expected).at(name));
                 }

@@ -60,6 +60,10 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) smoke: bool,
 
+    /// Look for a learning rate: a short run in which it grows
+    #[arg(long, conflicts_with_all = ["resume", "smoke", "ablation"])]
+    pub(crate) lr_find: bool,
+
     /// Train with all techniques and without each in turn, and print the table
     #[arg(long)]
     pub(crate) ablation: bool,

@@ -9,6 +9,7 @@
 //! | `data.rs` | the digits, embedded or from the user's files |
 //! | `train.rs` | one run: fit, test, report |
 //! | `evaluation.rs`, `signals.rs`, `report.rs` | what the report shows |
+//! | `lr_find.rs` | a range test in place of a run |
 //! | `ablation.rs` | many runs, one table |
 
 #![allow(
@@ -21,6 +22,7 @@ mod args;
 mod data;
 mod error;
 mod evaluation;
+mod lr_find;
 mod model;
 mod report;
 mod setup;
@@ -57,6 +59,14 @@ fn main() -> ExitCode {
 
 /// Gives `false` for a run that was interrupted.
 fn run(args: &Args) -> Result<bool, DigitsError> {
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()?;
+    }
+    if args.lr_find {
+        return lr_find::run(args).map(|()| true);
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let flag = stop.clone();
     ctrlc::set_handler(move || {
@@ -65,11 +75,6 @@ fn run(args: &Args) -> Result<bool, DigitsError> {
             std::process::exit(i32::from(INTERRUPTED));
         }
     })?;
-    if let Some(threads) = args.threads {
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build_global()?;
-    }
     if args.ablation {
         ablation::run(args, &stop)
     } else {

@@ -185,7 +185,7 @@ impl Run<'_> {
         }
     }
 
-    fn source(
+    pub(crate) fn source(
         &self,
         dataset: &ImageDataset,
         train: bool,

@@ -79,6 +79,23 @@ fn a_smoke_run_prints_the_accuracy_and_the_report_last() {
 }
 
 #[test]
+fn a_range_test_suggests_rates_and_leaves_its_curve() {
+    let out = tempfile::tempdir().unwrap();
+    let output = run(&["--lr-find", "--out", text(out.path())]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let printed = stdout(&output);
+    let valley = printed.lines().find(|line| line.starts_with("valley"));
+    let rate: f64 = valley.unwrap()[6..].trim().parse().unwrap();
+    assert!((1e-5..0.1).contains(&rate), "{printed}");
+    let folder = only_run(out.path());
+    let csv = std::fs::read_to_string(folder.join("lr-find.csv")).unwrap();
+    assert!(csv.starts_with("learning_rate,loss\n1e-6,"), "{csv}");
+    let chart = folder.join("lr-find.svg");
+    assert_eq!(printed.lines().last(), Some(text(&chart)));
+    assert!(std::fs::read_to_string(chart).unwrap().contains("valley"));
+}
+
+#[test]
 fn every_technique_can_be_left_out() {
     let out = tempfile::tempdir().unwrap();
     for technique in ["norm", "init", "schedule", "augment"] {

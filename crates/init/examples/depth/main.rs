@@ -6,7 +6,8 @@
 //! cargo run --release -p firecraft-init --example depth -- docs/init
 //! ```
 //!
-//! A second argument, `mlp` or `conv`, restricts it to that network.
+//! Further arguments restrict it: `mlp` or `conv` to that network, `relu` or
+//! `tanh` to that activation.
 #![allow(clippy::print_stdout)]
 
 mod nets;
@@ -197,18 +198,35 @@ fn charts<N: Net>(
     Ok(())
 }
 
+/// Whether something is to be measured, by what is on the command line: either
+/// it is named there, or nothing of its kind is.
+fn wanted(named: &[String], kind: [&str; 2], name: &str) -> bool {
+    let any = named.iter().any(|word| kind.contains(&word.as_str()));
+    !any || named.iter().any(|word| word == name)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
+    let usage = "usage: depth FOLDER [mlp|conv] [relu|tanh]; charts go to the folder";
     let mut arguments = std::env::args_os().skip(1);
-    let folder = arguments.next().map(PathBuf::from);
-    let folder = folder.ok_or("usage: depth FOLDER [mlp|conv]; charts go to the folder")?;
-    let only = arguments.next();
-    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    let folder = arguments.next().map(PathBuf::from).ok_or(usage)?;
+    let named: Vec<String> = arguments
+        .map(|word| word.into_string().map_err(|_| usage))
+        .collect::<Result<_, _>>()?;
+    let nets = [Mlp::NAME, ConvNet::NAME];
+    let activations = ["relu", "tanh"];
+    let known = |word: &String| nets.contains(&word.as_str()) || activations.contains(&word.as_str());
+    if !named.iter().all(known) {
+        return Err(usage.into());
+    }
     std::fs::create_dir_all(&folder)?;
-    for activation in [Activation::Relu, Activation::Tanh] {
-        if wanted(Mlp::NAME) {
+    for (name, activation) in activations.into_iter().zip([Activation::Relu, Activation::Tanh]) {
+        if !wanted(&named, activations, name) {
+            continue;
+        }
+        if wanted(&named, nets, Mlp::NAME) {
             experiment::<Mlp>(activation, &folder)?;
         }
-        if wanted(ConvNet::NAME) {
+        if wanted(&named, nets, ConvNet::NAME) {
             experiment::<ConvNet>(activation, &folder)?;
         }
     }

@@ -222,3 +222,24 @@ fn lsuv_names_what_it_cannot_scale() {
         .unwrap_err();
     assert!(error.to_string().contains("layers.0"), "{error}");
 }
+
+#[test]
+fn a_layer_that_lsuv_meets_twice_must_have_unit_variance_both_times() {
+    let device = Device::flex();
+    let shared = || mlp(&device, true, crate::Orthogonal::default());
+    let twice = |scale: f64| {
+        Lsuv::default().scale(shared(), batch(&device), |model, x, probe| {
+            let layer = &model.layers[0];
+            let x = probe.see("layers.0", layer.forward(x));
+            let _ = probe.see("layers.0", layer.forward(x * scale));
+        })
+    };
+    // Orthogonal weights keep the variance.
+    let (_, steps) = twice(1.0).unwrap();
+    assert_eq!(steps.len(), 2);
+    let error = twice(0.5).unwrap_err().to_string();
+    assert!(
+        error.contains("layers.0") && error.contains("seen twice"),
+        "{error}"
+    );
+}

@@ -1,5 +1,6 @@
 //! The learning-rate range test.
 
+mod recorded;
 mod suggest;
 
 pub use suggest::{Suggestion, Suggestions};
@@ -145,7 +146,10 @@ impl LrFinder {
 
     /// Takes the loss of an update into account; `true` when the test is over.
     pub fn observe(&mut self, loss: f64) -> bool {
-        let lr = self.learning_rate();
+        self.take(self.learning_rate(), loss)
+    }
+
+    fn take(&mut self, lr: f64, loss: f64) -> bool {
         let keep = self.config.smoothing;
         self.average = keep * self.average + (1.0 - keep) * loss;
         self.weight *= keep;

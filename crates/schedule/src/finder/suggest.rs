@@ -74,23 +74,27 @@ fn valley(curve: &[(f64, f64)]) -> Option<Suggestions> {
     if curve.is_empty() {
         return None;
     }
-    // Length of the longest falling subsequence that ends at each point.
-    let mut lengths = vec![1_usize; curve.len()];
+    // The greatest last loss of a falling subsequence of each length.
+    let mut tails: Vec<f64> = Vec::new();
     let mut end = 0;
-    for i in 1..curve.len() {
-        for j in 0..i {
-            if curve[i].1 < curve[j].1 && lengths[i] < lengths[j] + 1 {
-                lengths[i] = lengths[j] + 1;
-            }
-            if lengths[end] < lengths[i] {
+    for (i, &(_, loss)) in curve.iter().enumerate() {
+        if loss.is_nan() {
+            continue;
+        }
+        let length = tails.partition_point(|&tail| tail > loss);
+        match tails.get_mut(length) {
+            Some(tail) => *tail = loss,
+            None => {
+                tails.push(loss);
                 end = i;
             }
         }
     }
+    let longest = tails.len().max(1);
     // The start is as far back as the subsequence is long, as if it had no
     // gaps; fastai lets it run off the front, where we stop.
-    let start = end as f64 - lengths[end] as f64;
-    let start = if lengths[end] == 1 { 0.0 } else { start };
+    let start = end as f64 - longest as f64;
+    let start = if longest == 1 { 0.0 } else { start };
     let section = (end as f64 - start) / 3.0;
     let index = start + section.trunc() + (section / 2.0).trunc();
     let point = *curve.get(index.max(0.0) as usize)?;
@@ -178,6 +182,42 @@ mod tests {
         for how in Suggestion::ALL {
             let found = how.suggest(&curve).unwrap();
             assert!(found.lr > 0.0 && found.lr.is_finite(), "{}", how.name());
+        }
+    }
+
+    /// Lengths of the longest falling subsequence that ends at each point, as
+    /// fastai counts them.
+    fn lengths(curve: &[(f64, f64)]) -> Vec<usize> {
+        let mut lengths = vec![1; curve.len()];
+        for i in 1..curve.len() {
+            for j in 0..i {
+                if curve[i].1 < curve[j].1 {
+                    lengths[i] = lengths[i].max(lengths[j] + 1);
+                }
+            }
+        }
+        lengths
+    }
+
+    #[test]
+    fn the_valley_lies_in_the_longest_falling_subsequence() {
+        let mut seed = 1_u64;
+        for n in 1..200 {
+            let curve: Vec<(f64, f64)> = (0..n)
+                .map(|i| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    // Few values, so that there are ties.
+                    (f64::from(i + 1), (seed >> 60) as f64)
+                })
+                .collect();
+            let lengths = lengths(&curve);
+            let longest = *lengths.iter().max().unwrap();
+            let end = lengths.iter().position(|&n| n == longest).unwrap();
+            let start = if longest == 1 { 0.0 } else { end as f64 - longest as f64 };
+            let third = (end as f64 - start) / 3.0;
+            let at = start + third.trunc() + (third / 2.0).trunc();
+            let found = Suggestion::Valley.suggest(&curve).unwrap();
+            assert_eq!(found.point, curve[at.max(0.0) as usize], "{curve:?}");
         }
     }
 

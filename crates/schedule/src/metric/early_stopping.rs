@@ -29,6 +29,10 @@ pub struct EarlyStoppingConfig {
     /// What to make of NaN.
     #[serde(default, skip_serializing_if = "is_default")]
     pub nan: NanPolicy,
+    /// Evaluations after [`EarlyStopping::cool_down`] during which a lack of
+    /// improvement does not count; 0 by default.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cooldown: u64,
     /// Patience is renewed only by improvements that beat this value too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
@@ -52,6 +56,7 @@ with_methods!(EarlyStoppingConfig {
     with_relative_delta: relative_delta: f64,
     with_margin: margin: Margin,
     with_nan: nan: NanPolicy,
+    with_cooldown: cooldown: u64,
     with_baseline: baseline: Option<f64>,
     with_start_from: start_from: u64,
     with_goal: goal: Option<f64>,
@@ -70,6 +75,7 @@ impl EarlyStoppingConfig {
             relative_delta: 0.0,
             margin: Margin::Magnitude,
             nan: NanPolicy::Worse,
+            cooldown: 0,
             baseline: None,
             start_from: 0,
             goal: None,
@@ -101,6 +107,7 @@ impl EarlyStoppingConfig {
             relative_delta: self.relative_delta,
             margin: self.margin,
             nan: self.nan,
+            cooldown: self.cooldown,
         };
         Ok(EarlyStopping {
             monitor: monitor.init(name)?,
@@ -165,6 +172,7 @@ impl EarlyStopping {
             stop: None,
         };
         if evaluation < self.config.start_from {
+            self.monitor.tick();
             return verdict;
         }
         let better = |metric: f64, than: f64| match self.config.mode {
@@ -182,18 +190,21 @@ impl EarlyStopping {
         {
             verdict.stop = Some(StopReason::Diverged);
         }
-        match self.monitor.observe(metric) {
-            Observation::Ignored => return verdict,
+        let observation = self.monitor.observe(metric);
+        let cooling = observation != Observation::Ignored && self.monitor.tick();
+        match observation {
+            Observation::Ignored => {}
             Observation::Improved => {
                 verdict.improved = true;
                 self.best_at = Some(evaluation);
                 let beats = |baseline| self.monitor.is_improvement(metric, baseline);
                 if self.config.baseline.is_none_or(beats) {
                     self.wait = 0;
-                } else {
+                } else if !cooling {
                     self.wait += 1;
                 }
             }
+            Observation::NoImprovement if cooling => {}
             Observation::NoImprovement => {
                 self.wait += 1;
                 if self.wait >= self.config.patience && evaluation > 0 {
@@ -202,6 +213,27 @@ impl EarlyStopping {
             }
         }
         verdict
+    }
+
+    /// Begins a cooldown: what the training does has changed (a learning rate
+    /// was lowered or raised at a stroke, layers were unfrozen), and the next
+    /// [`EarlyStoppingConfig::cooldown`] evaluations may be worse for it. Only
+    /// improvements count in them; the patience that is used up stays so.
+    ///
+    /// ```
+    /// use firecraft_schedule::{EarlyStoppingConfig, StopReason};
+    /// let mut early = EarlyStoppingConfig::new(2).with_cooldown(3u64).init()?;
+    /// early.observe(0, 1.0);
+    /// early.observe(1, 1.1);
+    /// early.cool_down();
+    /// for evaluation in 2..5 {
+    ///     assert_eq!(early.observe(evaluation, 2.0).stop, None);
+    /// }
+    /// assert_eq!(early.observe(5, 1.2).stop, Some(StopReason::NoImprovement));
+    /// # Ok::<(), firecraft_schedule::ScheduleError>(())
+    /// ```
+    pub const fn cool_down(&mut self) {
+        self.monitor.cool_down();
     }
 
     /// The best metric so far.
@@ -227,7 +259,8 @@ impl EarlyStopping {
     pub fn state(&self) -> State {
         let state = State::new("early_stopping", 1)
             .with("best", self.monitor.best())
-            .with_count("wait", self.wait);
+            .with_count("wait", self.wait)
+            .with_count("cooldown", self.monitor.cooldown());
         match self.best_at {
             Some(evaluation) => state.with_count("best_evaluation", evaluation),
             None => state,
@@ -243,6 +276,9 @@ impl EarlyStopping {
         self.monitor.set_best(values.get("best")?);
         self.wait = values.get("wait")?;
         self.best_at = values.get("best_evaluation")?;
+        // States from before there were cooldowns have none.
+        let cooldown: Option<u64> = values.get("cooldown")?;
+        self.monitor.set_cooldown(cooldown.unwrap_or(0));
         Ok(())
     }
 }
@@ -302,13 +338,52 @@ mod tests {
     }
 
     #[test]
+    fn a_cooldown_holds_the_patience_but_not_what_stops_at_once() {
+        let config = EarlyStoppingConfig::new(2)
+            .with_cooldown(2u64)
+            .with_nan(NanPolicy::Ignore)
+            .with_divergence(10.0);
+        let mut early = config.init().unwrap();
+        let mut waits = Vec::new();
+        early.cool_down();
+        for (evaluation, metric) in (0..).zip([1.0, 2.0, 2.0, 0.5, f64::NAN, 2.0]) {
+            assert_eq!(early.observe(evaluation, metric).stop, None);
+            waits.push(early.wait());
+        }
+        // Two passed over, one counted, an improvement, one ignored, one counted.
+        assert_eq!(waits, [0, 0, 1, 0, 0, 1]);
+        early.cool_down();
+        assert!(early.observe(6, f64::NAN).stop.is_none());
+        assert!(early.observe(7, 0.4).improved);
+        assert_eq!(early.observe(8, 11.0).stop, Some(StopReason::Diverged));
+    }
+
+    #[test]
+    fn a_state_from_before_cooldowns_is_restored_without_one() {
+        let config = EarlyStoppingConfig::new(2).with_cooldown(2u64);
+        let mut early = config.init().unwrap();
+        early.cool_down();
+        let old = State::new("early_stopping", 1)
+            .with("best", 0.5)
+            .with_count("wait", 1);
+        early.restore(&old).unwrap();
+        assert_eq!(
+            early.observe(3, 1.0).stop,
+            Some(StopReason::NoImprovement)
+        );
+    }
+
+    #[test]
     fn a_restored_state_counts_on() {
-        let metrics = [1.0, 0.9, 0.95, 0.8, 0.85, 0.85, 0.85];
-        let config = EarlyStoppingConfig::new(3);
+        let metrics = [1.0, 0.9, 0.95, 0.8, 0.85, 0.85, 0.85, 0.85, 0.85];
+        let config = EarlyStoppingConfig::new(3).with_cooldown(2u64);
         for split in 0..metrics.len() {
             let mut first = config.init().unwrap();
             for (evaluation, &metric) in (0..).zip(&metrics[..split]) {
                 first.observe(evaluation, metric);
+            }
+            if split == 4 {
+                first.cool_down();
             }
             let json = serde_json::to_string(&first.state()).unwrap();
             let mut second = config.init().unwrap();
@@ -318,7 +393,8 @@ mod tests {
             for (evaluation, &metric) in (0..).zip(&metrics).skip(split) {
                 let verdict = second.observe(evaluation, metric);
                 assert_eq!(verdict, first.observe(evaluation, metric));
-                assert_eq!(verdict.stop.is_some(), evaluation == 6);
+                let end = if split == 4 { 8 } else { 6 };
+                assert_eq!(verdict.stop.is_some(), evaluation >= end);
             }
         }
     }

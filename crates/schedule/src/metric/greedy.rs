@@ -148,6 +148,7 @@ impl GreedyConfig {
             relative_delta: self.relative_delta,
             margin: self.margin,
             nan: self.nan,
+            cooldown: self.cooldown,
         };
         Ok(Greedy {
             monitor: monitor.init(name)?,
@@ -166,7 +167,6 @@ impl GreedyConfig {
 struct Counters {
     good: u64,
     bad: u64,
-    cooldown: u64,
     warmup: u64,
     reset_in: u64,
 }
@@ -210,13 +210,11 @@ impl Greedy {
             metric
         };
         let counters = &mut self.counters;
-        if counters.cooldown > 0 || counters.warmup > 0 {
-            let waiting = if counters.cooldown > 0 {
-                &mut counters.cooldown
-            } else {
-                &mut counters.warmup
-            };
-            *waiting -= 1;
+        let cooling = self.monitor.tick();
+        if cooling || counters.warmup > 0 {
+            if !cooling {
+                counters.warmup -= 1;
+            }
             (counters.good, counters.bad) = (0, 0);
             return;
         }
@@ -254,7 +252,7 @@ impl Greedy {
                 self.start_over();
             }
         }
-        self.counters.cooldown = self.config.cooldown;
+        self.monitor.cool_down();
         self.counters.bad = 0;
     }
 
@@ -284,7 +282,7 @@ impl Scheduler for Greedy {
             .with("best", self.monitor.best())
             .with_count("good", self.counters.good)
             .with_count("bad", self.counters.bad)
-            .with_count("cooldown", self.counters.cooldown)
+            .with_count("cooldown", self.monitor.cooldown())
             .with_count("warmup", self.counters.warmup)
             .with_count("reset_in", self.counters.reset_in)
             .with("window", self.window.values())
@@ -295,10 +293,10 @@ impl Scheduler for Greedy {
         let values = state.open("greedy", 1)?;
         self.value = values.get("value")?;
         self.monitor.set_best(values.get("best")?);
+        self.monitor.set_cooldown(values.get("cooldown")?);
         self.counters = Counters {
             good: values.get("good")?,
             bad: values.get("bad")?,
-            cooldown: values.get("cooldown")?,
             warmup: values.get("warmup")?,
             reset_in: values.get("reset_in")?,
         };

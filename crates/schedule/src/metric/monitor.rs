@@ -85,6 +85,8 @@ pub struct MonitorConfig {
     pub margin: Margin,
     /// What to make of NaN.
     pub nan: NanPolicy,
+    /// Evaluations that a cooldown passes over; 0 by default.
+    pub cooldown: u64,
 }
 
 with_methods!(MonitorConfig {
@@ -92,6 +94,7 @@ with_methods!(MonitorConfig {
     with_relative_delta: relative_delta: f64,
     with_margin: margin: Margin,
     with_nan: nan: NanPolicy,
+    with_cooldown: cooldown: u64,
 });
 
 impl MonitorConfig {
@@ -115,6 +118,7 @@ impl MonitorConfig {
         Ok(Monitor {
             config: self.clone(),
             best: self.mode.worst(),
+            cooldown: 0,
         })
     }
 }
@@ -130,7 +134,9 @@ pub enum Observation {
     Ignored,
 }
 
-/// Keeps the best value of a metric.
+/// Keeps the best value of a metric, and counts a cooldown down: a stretch of
+/// evaluations after a change, in which a lack of improvement says nothing. The
+/// best value is kept in a cooldown too.
 ///
 /// ```
 /// use firecraft_schedule::{Mode, MonitorConfig, Observation};
@@ -139,12 +145,18 @@ pub enum Observation {
 /// assert_eq!(monitor.observe(0.505), Observation::NoImprovement);
 /// assert_eq!(monitor.observe(0.52), Observation::Improved);
 /// assert_eq!(monitor.best(), 0.52);
+///
+/// let mut monitor = MonitorConfig::new(Mode::Max).with_cooldown(2u64).init("example")?;
+/// monitor.cool_down();
+/// let passed_over: Vec<bool> = (0..4).map(|_| monitor.tick()).collect();
+/// assert_eq!(passed_over, [true, true, false, false]);
 /// # Ok::<(), firecraft_schedule::ScheduleError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Monitor {
     config: MonitorConfig,
     best: f64,
+    cooldown: u64,
 }
 
 impl Monitor {
@@ -209,9 +221,34 @@ impl Monitor {
         self.best = best;
     }
 
-    /// Forgets the best value.
+    /// Begins a cooldown, or begins it anew.
+    pub const fn cool_down(&mut self) {
+        self.cooldown = self.config.cooldown;
+    }
+
+    /// Takes an evaluation off the cooldown; whether there was one to take it
+    /// off.
+    pub const fn tick(&mut self) -> bool {
+        let cooling = self.cooldown > 0;
+        self.cooldown = self.cooldown.saturating_sub(1);
+        cooling
+    }
+
+    /// Evaluations that the cooldown still passes over.
+    #[must_use]
+    pub const fn cooldown(&self) -> u64 {
+        self.cooldown
+    }
+
+    /// Puts a cooldown back, as when resuming.
+    pub const fn set_cooldown(&mut self, evaluations: u64) {
+        self.cooldown = evaluations;
+    }
+
+    /// Forgets the best value and the cooldown.
     pub const fn reset(&mut self) {
         self.best = self.config.mode.worst();
+        self.cooldown = 0;
     }
 }
 

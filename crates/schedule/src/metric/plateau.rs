@@ -188,12 +188,12 @@ impl ReduceOnPlateauConfig {
             relative_delta: self.relative_delta,
             margin: self.margin,
             nan: self.nan,
+            cooldown: self.cooldown,
         };
         Ok(ReduceOnPlateau {
             monitor: monitor.init(name)?,
             value: self.value,
             bad: 0,
-            cooldown: 0,
             pending: 0,
             mean: 0.0,
             config: self.clone(),
@@ -221,7 +221,6 @@ pub struct ReduceOnPlateau {
     monitor: Monitor,
     value: f64,
     bad: u64,
-    cooldown: u64,
     pending: u64,
     mean: f64,
 }
@@ -273,13 +272,10 @@ impl ReduceOnPlateau {
         let patience = self.config.patience;
         match self.config.rule {
             PlateauRule::Keras => {
-                if self.cooldown > 0 {
-                    self.cooldown -= 1;
+                if self.monitor.tick() || improved {
                     self.bad = 0;
                 }
-                if improved {
-                    self.bad = 0;
-                } else if self.cooldown == 0 {
+                if !improved && self.monitor.cooldown() == 0 {
                     self.bad += 1;
                     if self.bad >= patience && self.value > self.config.min {
                         self.reduce();
@@ -288,8 +284,7 @@ impl ReduceOnPlateau {
             }
             PlateauRule::Torch | PlateauRule::Optax => {
                 self.bad = if improved { 0 } else { self.bad + 1 };
-                if self.cooldown > 0 {
-                    self.cooldown -= 1;
+                if self.monitor.tick() {
                     self.bad = 0;
                     return;
                 }
@@ -310,7 +305,7 @@ impl ReduceOnPlateau {
         if self.value - reduced > self.config.eps {
             self.value = reduced;
         }
-        self.cooldown = self.config.cooldown;
+        self.monitor.cool_down();
         self.bad = 0;
     }
 }
@@ -329,7 +324,7 @@ impl Scheduler for ReduceOnPlateau {
             .with("value", self.value)
             .with("best", self.monitor.best())
             .with_count("bad", self.bad)
-            .with_count("cooldown", self.cooldown)
+            .with_count("cooldown", self.monitor.cooldown())
             .with_count("pending", self.pending)
             .with("mean", self.mean)
     }
@@ -339,7 +334,7 @@ impl Scheduler for ReduceOnPlateau {
         self.value = values.get("value")?;
         self.monitor.set_best(values.get("best")?);
         self.bad = values.get("bad")?;
-        self.cooldown = values.get("cooldown")?;
+        self.monitor.set_cooldown(values.get("cooldown")?);
         self.pending = values.get("pending")?;
         self.mean = values.get("mean")?;
         Ok(())

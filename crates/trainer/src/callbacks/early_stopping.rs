@@ -21,6 +21,13 @@ use crate::model_state::{ModelState, Switches};
 /// the end of the fit, also when it ends by itself. Checkpoints hold the
 /// weights of the run, not the restored ones.
 ///
+/// With a [`cooldown`](EarlyStoppingConfig::cooldown), so many evaluations do
+/// not count against the patience after the learning rate has leapt, that is,
+/// after it has fallen below 0.7 times what it was, or risen above the inverse
+/// of that, from one update to the next. A reduction on a plateau, a step and a
+/// restart are leaps; of a smooth schedule at most its first and last steps,
+/// near 0.
+///
 /// ```
 /// use firecraft_schedule::{EarlyStoppingConfig, Mode};
 /// use firecraft_trainer::callbacks::EarlyStopping;
@@ -29,7 +36,8 @@ use crate::model_state::{ModelState, Switches};
 /// let config = EarlyStoppingConfig::new(5)
 ///     .with_mode(Mode::Max)
 ///     .with_min_delta(0.001)
-///     .with_start_from(10u64);
+///     .with_start_from(10u64)
+///     .with_cooldown(3u64);
 /// let long = EarlyStopping::with_config("val_accuracy", &config)?;
 /// # Ok::<(), firecraft_trainer::TrainerError>(())
 /// ```
@@ -40,14 +48,21 @@ pub struct EarlyStopping {
     restore_best: bool,
     best: Option<Arc<ModelState>>,
     evaluations: u64,
+    /// That of the last update.
+    learning_rate: Option<f64>,
     stopped: Option<String>,
 }
+
+/// Ratio of learning rates below which they leap.
+const LEAP: f64 = 0.7;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Saved {
     logic: State,
     evaluations: u64,
+    #[serde(default)]
+    learning_rate: Option<f64>,
     stopped: Option<String>,
 }
 
@@ -79,6 +94,7 @@ impl EarlyStopping {
             restore_best: false,
             best: None,
             evaluations: 0,
+            learning_rate: None,
             stopped: None,
         })
     }
@@ -88,6 +104,15 @@ impl EarlyStopping {
     pub const fn restore_best(mut self) -> Self {
         self.restore_best = true;
         self
+    }
+
+    /// Begins a cooldown if the learning rate has leapt.
+    fn watch(&mut self, rate: f64) {
+        if let Some(before) = self.learning_rate.replace(rate)
+            && before.min(rate) < LEAP * before.max(rate)
+        {
+            self.logic.cool_down();
+        }
     }
 
     fn stop(&self) -> Control {
@@ -109,6 +134,7 @@ impl Callback for EarlyStopping {
         match event {
             // A run that was stopped stays stopped when it is resumed.
             Event::FitStart { .. } => return Ok(self.stop()),
+            Event::UpdateEnd(update) => self.watch(update.learning_rate),
             Event::EpochEnd { row } => {
                 let Some(value) = monitored(context, &row.metrics, &self.monitor)? else {
                     return Ok(Control::Continue);
@@ -150,6 +176,7 @@ impl Callback for EarlyStopping {
         let saved = Saved {
             logic: self.logic.state(),
             evaluations: self.evaluations,
+            learning_rate: self.learning_rate,
             stopped: self.stopped.clone(),
         };
         let mut state = CallbackState::new(1, &saved).unwrap_or_default();
@@ -163,6 +190,7 @@ impl Callback for EarlyStopping {
         let saved: Saved = state.values(&self.key(), 1)?;
         self.logic.restore(&saved.logic)?;
         self.evaluations = saved.evaluations;
+        self.learning_rate = saved.learning_rate;
         self.stopped = saved.stopped;
         self.best = (self.restore_best && !state.tensors.is_empty())
             .then(|| Arc::new(ModelState::from_parts(&state.tensors, Switches::default())));
@@ -174,8 +202,8 @@ impl Callback for EarlyStopping {
 mod tests {
     use super::super::tests::{epochs, send};
     use super::*;
-    use crate::event::Progress;
-    use crate::metrics::History;
+    use crate::event::{Progress, Update};
+    use crate::metrics::{History, Metrics};
 
     fn stopped(control: &Control) -> bool {
         matches!(control, Control::Stop { .. })
@@ -210,6 +238,49 @@ mod tests {
             let control = send(&mut again, &event, &History::default(), Progress::default());
             assert!(stopped(&control.unwrap()));
         }
+    }
+
+    /// Trains an update at `rate`, then evaluates.
+    fn epoch(early: &mut EarlyStopping, epoch: u64, rate: f64, loss: f64) -> bool {
+        let update = Update {
+            loss,
+            metrics: Metrics::default(),
+            learning_rate: rate,
+            gradient_norm: None,
+            samples: 32,
+            applied: true,
+        };
+        let event = Event::UpdateEnd(&update);
+        let (history, progress) = (History::default(), Progress::default());
+        let _ = send(early, &event, &history, progress).unwrap();
+        stopped(&epochs(early, "val_loss", epoch, &[loss])[0])
+    }
+
+    #[test]
+    fn epochs_after_a_leap_of_the_learning_rate_do_not_count_also_across_a_restart() {
+        let config = EarlyStoppingConfig::new(3).with_cooldown(2u64);
+        let make = || EarlyStopping::with_config("val_loss", &config).unwrap();
+        // Smooth, then a tenth of it.
+        let rates = [0.1, 0.09, 0.08, 0.008, 0.008, 0.008];
+        for cut in 0..rates.len() {
+            let mut early = make();
+            for (number, &rate) in (0..).zip(&rates) {
+                if number == cut as u64 {
+                    let state = early.state();
+                    early = make();
+                    early.restore(state).unwrap();
+                }
+                // Epochs 1, 2 and 5 count; 3 and 4 are passed over.
+                let stop = epoch(&mut early, number, rate, 1.0);
+                assert_eq!(stop, number == 5, "epoch {number}, cut at {cut}");
+            }
+        }
+        let mut eager = EarlyStopping::new("val_loss", 3).unwrap();
+        let stops = (0..).zip(&rates).take(4);
+        let stops: Vec<bool> = stops
+            .map(|(number, &rate)| epoch(&mut eager, number, rate, 1.0))
+            .collect();
+        assert_eq!(stops, [false, false, false, true]);
     }
 
     #[test]
