@@ -25,7 +25,8 @@ usage: cargo xtask TASK
   header        the C header of the plugin ABI (--check: is it up to date?)
   plugins       the example plugins, in Rust and in C
   new-plugin    a new plugin from the template: NAME [FOLDER]
-  nightly       what takes long: the storm of crashes of the trainer
+  nightly       what takes long: a million random schedules, the storm of crashes
+                of the trainer
 ";
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -58,15 +59,13 @@ fn run(arguments: Vec<String>) -> Result<bool> {
         "plugins" => plugins::build(&root(), rest),
         "new-plugin" => plugins::create(&root(), rest),
         "nightly" => {
-            let test = [
-                "test",
-                "--release",
-                "-p",
-                "firecraft-trainer",
-                "--test",
-                "crash",
-            ];
-            succeeds(cargo(&test).env("FIRECRAFT_STORM_CRASHES", "200"))
+            let test = |package: &str, name: &str| {
+                cargo(&["test", "--release", "-p", package, "--test", name])
+            };
+            let mut fuzz = test("firecraft-schedule", "fuzz");
+            let mut storm = test("firecraft-trainer", "crash");
+            Ok(succeeds(fuzz.env("SCHEDULE_FUZZ_CASES", "1000000"))?
+                && succeeds(storm.env("FIRECRAFT_STORM_CRASHES", "200"))?)
         }
         _ => Err(format!("there is no task `{task}`\n{USAGE}").into()),
     }

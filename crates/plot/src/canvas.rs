@@ -261,6 +261,23 @@ pub(crate) fn fit_text(text: &str, size: f64, width: f64) -> String {
     kept
 }
 
+/// `text` in lines no wider than `width`, broken at its spaces.
+pub(crate) fn wrap_text(text: &str, size: f64, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line)
+                if text_width(line, size) + text_width(word, size) + 0.36 * size <= width =>
+            {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(fit_text(word, size, width)),
+        }
+    }
+    lines
+}
+
 fn path_data(points: &[(f64, f64)]) -> String {
     let mut data = String::with_capacity(points.len() * 12);
     for (i, &(x, y)) in points.iter().enumerate() {
@@ -292,6 +309,16 @@ mod tests {
             "{short}"
         );
         assert_eq!(fit_text("conv1", FONT, 60.0), "conv1");
+    }
+
+    #[test]
+    fn long_text_is_broken_between_words() {
+        let text = "lower the gain, or normalise before the activation";
+        let lines = wrap_text(text, 12.0, 150.0);
+        assert!(lines.len() > 1);
+        assert!(lines.iter().all(|line| text_width(line, 12.0) <= 150.0));
+        assert_eq!(lines.join(" "), text);
+        assert_eq!(wrap_text(" ", 12.0, 150.0), Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Curves over updates, epochs or any other number.
 
 use crate::axis::{Axis, AxisOptions, Scale};
-use crate::canvas::{AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width};
+use crate::canvas::{
+    AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width, wrap_text,
+};
 use crate::palette::{PHASES, fill_class, stroke_class};
 use crate::series::{Series, reduce, runs, staircase};
 
@@ -34,6 +36,7 @@ pub struct LineChart {
     series: Vec<Series>,
     phases: Vec<(String, f64, f64)>,
     markers: Vec<(String, f64)>,
+    note: String,
 }
 
 impl LineChart {
@@ -53,6 +56,7 @@ impl LineChart {
             series: Vec::new(),
             phases: Vec::new(),
             markers: Vec::new(),
+            note: String::new(),
         }
     }
 
@@ -134,6 +138,14 @@ impl LineChart {
         self
     }
 
+    /// Puts a sentence below the chart, in as many lines as it needs. The
+    /// chart's size stays, its plot makes room.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.note = text.into();
+        self
+    }
+
     /// The chart as a complete SVG document.
     #[must_use]
     pub fn to_svg(&self) -> String {
@@ -144,7 +156,8 @@ impl LineChart {
         if !self.phases.is_empty() {
             top += 16.0;
         }
-        let bottom = height - if self.x_label.is_empty() { 28.0 } else { 46.0 };
+        let below = if self.x_label.is_empty() { 28.0 } else { 46.0 };
+        let bottom = height - self.draw_note(&mut canvas) - below;
         let y = Axis::fit(
             self.y_values(),
             self.y,
@@ -246,6 +259,21 @@ impl LineChart {
         y - 30.0
     }
 
+    /// Draws the note at the lower edge and returns its height.
+    fn draw_note(&self, canvas: &mut Canvas) -> f64 {
+        const LINE: f64 = 17.0;
+        let (width, height) = self.size;
+        let mut lines = wrap_text(&self.note, FONT, width - 28.0);
+        // The plot keeps at least half of the height.
+        lines.truncate((height * 0.3 / LINE) as usize);
+        let count = lines.len() as f64;
+        for (row, line) in lines.iter().enumerate() {
+            let y = height - 9.0 - LINE * (count - 1.0 - row as f64);
+            canvas.text((14.0, y), line, Anchor::Start, DIM);
+        }
+        LINE * count
+    }
+
     fn draw_phases(&self, canvas: &mut Canvas, frame: &Frame) {
         for (i, (name, start, end)) in self.phases.iter().enumerate() {
             let (Some(a), Some(b)) = (frame.x.position(*start), frame.x.position(*end)) else {
@@ -321,6 +349,8 @@ impl LineChart {
     }
 
     fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame) {
+        // Names that would cross go below each other.
+        let mut rows: Vec<Vec<(f64, f64)>> = Vec::new();
         for (name, value) in &self.markers {
             let Some(position) = frame.x.position(*value).filter(|p| (0.0..=1.0).contains(p))
             else {
@@ -333,7 +363,17 @@ impl LineChart {
             } else {
                 (Anchor::End, -5.0)
             };
-            canvas.text((x + shift, frame.top + 12.0), name, anchor, DIM);
+            let width = text_width(name, FONT);
+            let start = if position < 0.7 { x } else { x - width - 10.0 };
+            let end = start + width + 10.0;
+            let free = |row: &Vec<(f64, f64)>| row.iter().all(|&(a, b)| end < a || b < start);
+            let row = rows.iter().position(free).unwrap_or(rows.len());
+            if row == rows.len() {
+                rows.push(Vec::new());
+            }
+            rows[row].push((start, end));
+            let y = frame.top + 12.0 + 15.0 * row as f64;
+            canvas.text((x + shift, y), name, anchor, DIM);
         }
     }
 }
@@ -452,6 +492,33 @@ mod tests {
                 .fold(f64::MAX, f64::min)
         };
         assert_eq!(highest(&svg), highest(&peak));
+    }
+
+    #[test]
+    fn names_of_close_markers_go_below_each_other() {
+        let svg = LineChart::new("t")
+            .series("a", &[(0.0, 0.0), (100.0, 1.0)])
+            .marker("valley", 40.0)
+            .marker("slide", 41.0)
+            .marker("minimum", 90.0)
+            .to_svg();
+        let row = |name: &str| -> f64 {
+            let end = svg.find(&format!(">{name}<")).unwrap();
+            let text = &svg[svg[..end].rfind("<text").unwrap()..end];
+            let y = text.split(" y=\"").nth(1).unwrap();
+            y.split('"').next().unwrap().parse().unwrap()
+        };
+        assert!(row("slide") > row("valley"));
+        assert_eq!(row("minimum"), row("valley"));
+    }
+
+    #[test]
+    fn a_note_stands_below_the_chart_in_lines_that_fit() {
+        let chart = LineChart::new("t").series("a", &[(0.0, 0.0), (1.0, 1.0)]);
+        let svg = chart.clone().note("gain ".repeat(40)).to_svg();
+        // 40 words of about 33 pixels on 612.
+        assert_eq!(svg.matches(">gain gain").count(), 3, "{svg}");
+        assert_eq!(chart.clone().note("").to_svg(), chart.to_svg());
     }
 
     #[test]

@@ -60,16 +60,19 @@ pub struct Phase {
     pub start: f64,
     /// Position after the last.
     pub end: f64,
+    /// Whose phase it is; `None` for all slots of the scheduler.
+    pub slot: Option<Slot>,
 }
 
 impl Phase {
-    /// A phase from `start` to `end`.
+    /// A phase from `start` to `end`, of all slots.
     #[must_use]
     pub fn new(name: impl Into<String>, start: f64, end: f64) -> Self {
         Self {
             name: name.into(),
             start,
             end,
+            slot: None,
         }
     }
 }

@@ -214,12 +214,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         .collect::<Result<_, _>>()?;
     let nets = [Mlp::NAME, ConvNet::NAME];
     let activations = ["relu", "tanh"];
-    let known = |word: &String| nets.contains(&word.as_str()) || activations.contains(&word.as_str());
+    let known =
+        |word: &String| nets.contains(&word.as_str()) || activations.contains(&word.as_str());
     if !named.iter().all(known) {
         return Err(usage.into());
     }
     std::fs::create_dir_all(&folder)?;
-    for (name, activation) in activations.into_iter().zip([Activation::Relu, Activation::Tanh]) {
+    for (name, activation) in activations
+        .into_iter()
+        .zip([Activation::Relu, Activation::Tanh])
+    {
         if !wanted(&named, activations, name) {
             continue;
         }

@@ -36,11 +36,15 @@ impl SignalReport {
         }
         let at = (self.culprit.as_ref())
             .and_then(|name| self.layers.iter().position(|layer| layer.name == *name));
+        let chart = chart.x_label("layer");
         match at {
-            None => chart.x_label("layer"),
+            None => chart,
             Some(at) => chart
                 .marker(self.verdict.to_string(), at as f64 + 1.0)
-                .x_label(format!("layer – remedy: {}", self.remedy)),
+                .note(format!(
+                    "{} from `{}` on. Remedy: {}",
+                    self.verdict, self.layers[at].name, self.remedy
+                )),
         }
         .to_svg()
     }

@@ -240,7 +240,7 @@ impl Scheduler for Sequence {
             phases.extend(inner.into_iter().map(|phase| Phase {
                 start: (phase.start + begin).min(stop),
                 end: (phase.end + begin).min(stop),
-                name: phase.name,
+                ..phase
             }));
             start = end.unwrap_or(start);
         }

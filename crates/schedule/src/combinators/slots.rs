@@ -103,8 +103,23 @@ impl Scheduler for Slots {
     }
 
     fn phases(&self, horizon: &Horizon) -> Vec<Phase> {
-        let mut phases = self.parts.iter().map(|part| part.scheduler.phases(horizon));
-        phases.find(|phases| !phases.is_empty()).unwrap_or_default()
+        let mut phases = Vec::new();
+        for Part { scheduler, slots } in &self.parts {
+            let own = scheduler.slots();
+            for phase in scheduler.phases(horizon) {
+                let of = |(own, slot): (&Slot, &Slot)| {
+                    let concerned = phase.slot.as_ref().is_none_or(|phase| phase == own);
+                    concerned.then(|| slot.clone())
+                };
+                let mut slots: Vec<Slot> = own.iter().zip(slots).filter_map(of).collect();
+                slots.dedup();
+                phases.extend(slots.into_iter().map(|slot| Phase {
+                    slot: Some(slot),
+                    ..phase.clone()
+                }));
+            }
+        }
+        phases
     }
 }
 
@@ -130,6 +145,25 @@ mod tests {
         let mut out = [0.0; 3];
         all.step(&StepContext::at(0), &mut out);
         assert_eq!(out, [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn phases_belong_to_the_slots_of_their_schedulers() {
+        let decay =
+            |length| Pure::updates(crate::LinearConfig::new(1.0, 0.0, length).init().unwrap());
+        let pair = Slots::new()
+            .with(Slot::default(), decay(10.0))
+            .with(Slot::new(Slot::MOMENTUM), constant(2.0));
+        let all = Slots::new().group("body", pair).group("head", decay(20.0));
+        let phases = all.phases(&Horizon::updates(30));
+        let found: Vec<(String, f64)> = phases
+            .iter()
+            .map(|phase| (phase.slot.as_ref().unwrap().to_string(), phase.end))
+            .collect();
+        assert_eq!(
+            found,
+            [("body/lr".to_owned(), 10.0), ("head/lr".to_owned(), 20.0)]
+        );
     }
 
     #[test]

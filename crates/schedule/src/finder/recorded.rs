@@ -70,7 +70,9 @@ impl LrFinderConfig {
     /// [`recorded`](Self::recorded).
     pub fn recorded_csv(&self, text: &str) -> Result<LrFinder, ScheduleError> {
         let check = Check::of("lr_finder");
-        let mut lines = (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        let mut lines = (1_usize..)
+            .zip(text.lines())
+            .filter(|(_, line)| !line.trim().is_empty());
         let mut columns = (0, 1);
         let mut points = Vec::new();
         if let Some((number, first)) = lines.next() {

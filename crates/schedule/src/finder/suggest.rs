@@ -213,7 +213,11 @@ mod tests {
             let lengths = lengths(&curve);
             let longest = *lengths.iter().max().unwrap();
             let end = lengths.iter().position(|&n| n == longest).unwrap();
-            let start = if longest == 1 { 0.0 } else { end as f64 - longest as f64 };
+            let start = if longest == 1 {
+                0.0
+            } else {
+                end as f64 - longest as f64
+            };
             let third = (end as f64 - start) / 3.0;
             let at = start + third.trunc() + (third / 2.0).trunc();
             let found = Suggestion::Valley.suggest(&curve).unwrap();

@@ -367,10 +367,7 @@ mod tests {
             .with("best", 0.5)
             .with_count("wait", 1);
         early.restore(&old).unwrap();
-        assert_eq!(
-            early.observe(3, 1.0).stop,
-            Some(StopReason::NoImprovement)
-        );
+        assert_eq!(early.observe(3, 1.0).stop, Some(StopReason::NoImprovement));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Schedules and range tests as charts.
 
 use super::Preview;
-use crate::{LrFinder, Suggestion};
+use crate::{LrFinder, Phase, Slot, Suggestion};
 use firecraft_plot::{LineChart, Scale, Series};
 use std::fmt::Write;
 
@@ -34,9 +34,34 @@ impl Preview {
             .x_label("update")
             .y_label(parameter)
             .size(SIZE.0, SIZE.1);
-        self.phases.iter().fold(chart, |chart, phase| {
+        let phases = self.phases_of(parameter).into_iter();
+        phases.fold(chart, |chart, phase| {
             chart.phase(phase.name.clone(), phase.start, phase.end)
         })
+    }
+
+    /// The phases that all curves of a chart have in common: shading that is
+    /// right for one group alone would tell lies about the others.
+    fn phases_of(&self, parameter: &str) -> Vec<&Phase> {
+        let of = |slot: Option<&Slot>| -> Vec<&Phase> {
+            let phases = self.phases.iter();
+            phases.filter(|phase| phase.slot.as_ref() == slot).collect()
+        };
+        let slots = self.slots.iter().filter(|slot| slot.parameter == parameter);
+        let mut groups = slots
+            .map(|slot| of(Some(slot)))
+            .filter(|own| !own.is_empty());
+        let first = groups.next().unwrap_or_default();
+        let place = |phase: &Phase| (phase.name.clone(), phase.start, phase.end);
+        let alike = groups.all(|other| {
+            let places = other.into_iter().map(place);
+            places.eq(first.iter().copied().map(place))
+        });
+        let mut phases = of(None);
+        if alike {
+            phases.extend(first);
+        }
+        phases
     }
 
     /// The charts of all hyper-parameters, one below the other, as an SVG
@@ -89,7 +114,10 @@ impl LrFinder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConstantConfig, Horizon, LrFinderConfig, OneCycleConfig, Pure, Slot, Slots};
+    use crate::{
+        ConstantConfig, CosineConfig, Horizon, LinearConfig, LrFinderConfig, OneCycleConfig, Pure,
+        SchedulerExt, Slots,
+    };
 
     #[test]
     fn there_is_a_chart_per_parameter_with_all_its_groups() {
@@ -111,6 +139,29 @@ mod tests {
         let all = preview.to_svg();
         assert!(all.contains("Schedule of lr") && all.contains("Schedule of momentum"));
         assert_eq!(all.matches("<svg").count(), all.matches("</svg>").count());
+    }
+
+    #[test]
+    fn only_phases_that_hold_for_every_curve_of_a_chart_are_shaded() {
+        let warm = |length: f64| {
+            let cosine = CosineConfig::new(0.1, 50.0).init().unwrap();
+            Pure::updates(cosine).warmup(length).unwrap()
+        };
+        let shaded = |head: f64| {
+            let momentum = LinearConfig::new(0.9, 0.8, 60.0).init().unwrap();
+            let mut slots = Slots::new()
+                .group("backbone", warm(10.0))
+                .group("head", warm(head))
+                .with(Slot::new(Slot::MOMENTUM), Pure::updates(momentum));
+            let preview = Preview::of(&mut slots, &Horizon::updates(60)).unwrap();
+            let charts = preview.charts();
+            let shaded: Vec<bool> = (charts.iter())
+                .map(|(_, chart)| chart.to_svg().contains("warm-up"))
+                .collect();
+            shaded
+        };
+        assert_eq!(shaded(10.0), [true, false]);
+        assert_eq!(shaded(20.0), [false, false]);
     }
 
     #[test]
