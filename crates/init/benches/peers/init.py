@@ -11,9 +11,10 @@ Both sides measure the same work the same way: the median of nine runs in one
 process. The sides take turns, `ROUNDS` times, and the median ratio of the
 rounds counts, so that a round that another program disturbed does not.
 
-With --torch PYTHON it uses an interpreter that has torch already, with --bench
-FILE a built `timings` benchmark (`cargo bench -p firecraft-init --bench timings
---no-run` prints its name); with both it measures and nothing else.
+With --torch PYTHON, or PEERS_PYTHON in the environment, it uses an interpreter
+that has torch already, with --bench FILE a built `timings` benchmark (`cargo
+bench -p firecraft-init --bench timings --no-run` prints its name); with both it
+measures and nothing else.
 """
 
 import argparse
@@ -105,7 +106,11 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--strict", action="store_true", help="fail if a bound is missed")
-    parser.add_argument("--torch", help="an interpreter that has torch")
+    parser.add_argument(
+        "--torch",
+        help="an interpreter that has torch",
+        default=os.environ.get("PEERS_PYTHON"),
+    )
     parser.add_argument("--bench", help="the built benchmark `timings`")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
