@@ -54,14 +54,15 @@ fn a_learning_rate_is_suggested_from_a_recorded_curve() {
     let output = firecraft(&arguments, folder.path());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found = text(&output.stdout);
-    assert!(found.starts_with("60 losses"), "{found}");
+    // From there on the loss is above four times the least one.
+    assert!(found.starts_with("49 losses"), "{found}");
     let rate = |name: &str| -> f64 {
         let line = found.lines().find(|line| line.starts_with(name)).unwrap();
         line[name.len()..].trim().parse().unwrap()
     };
-    // The loss falls fastest over log lr at 0.01 and is least near 0.27.
+    // The loss falls fastest over log lr at 0.01 and is least near 0.13.
     assert!((0.005..0.02).contains(&rate("steep")), "{found}");
-    assert!((0.02..0.04).contains(&rate("minimum")), "{found}");
+    assert!((0.01..0.016).contains(&rate("minimum")), "{found}");
     assert!(rate("valley") < rate("minimum"), "{found}");
     assert!(rate("slide") > 0.0, "{found}");
     let svg = std::fs::read_to_string(folder.path().join("curve.svg")).unwrap();

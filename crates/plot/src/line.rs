@@ -351,7 +351,9 @@ impl LineChart {
     fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame) {
         // Names that would cross go below each other.
         let mut rows: Vec<Vec<(f64, f64)>> = Vec::new();
-        for (name, value) in &self.markers {
+        let mut markers: Vec<&(String, f64)> = self.markers.iter().collect();
+        markers.sort_by(|a, b| a.1.total_cmp(&b.1));
+        for (name, value) in markers {
             let Some(position) = frame.x.position(*value).filter(|p| (0.0..=1.0).contains(p))
             else {
                 continue;
