@@ -1,6 +1,6 @@
 //! A given turn, shift, scale and shear: `affine`.
 
-use super::{no_fill, plain_transform};
+use super::{check_border, no_fill, plain_transform};
 use crate::geometry::sin_cos;
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Transform, Warp};
 use firecraft_key::Key;
@@ -135,6 +135,7 @@ impl Transform for Affine {
     plain_transform!("affine");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         let wrong = |field, got: String, expected| {
             Err(AugmentError::parameter(self.name(), field, got, expected))
         };

@@ -1,6 +1,6 @@
 //! Cutting out a given rectangle: `crop`.
 
-use super::{no_fill, plain_transform};
+use super::{check_border, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Size, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,7 @@ impl Transform for Crop {
     plain_transform!("crop");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         const LIMIT: i64 = 1 << 28;
         for (field, value) in [("top", self.top), ("left", self.left)] {
             if value.abs() > LIMIT {

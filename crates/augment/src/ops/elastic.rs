@@ -1,6 +1,6 @@
 //! Like rubber: `elastic`.
 
-use super::{GaussianBlur, no_fill, plain_layer};
+use super::{GaussianBlur, check_border, no_fill, plain_layer};
 use crate::geometry::settle;
 use crate::kernel::{self, Layout, Pixels, PixelsMut, Scratch};
 use crate::plan::Apply;
@@ -243,6 +243,7 @@ impl Transform for Elastic {
     plain_layer!("elastic");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         if !(0.0..=1e4).contains(&self.alpha) {
             let expected = "a number in [0, 10000]";
             return Err(AugmentError::parameter(

@@ -1,6 +1,6 @@
 //! A rectangle painted over: `erase`.
 
-use super::fixed_step;
+use super::{check_values, fixed_step};
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Region, Sample};
@@ -69,7 +69,7 @@ impl Erase {
             let expected = "one number, or one per channel";
             return Err(AugmentError::parameter("erase", "value", "[]", expected));
         }
-        Ok(())
+        check_values("erase", "value", &self.value)
     }
 
     fn run<T: Element>(&self, data: &mut [T], width: usize, channels: usize) {

@@ -1,6 +1,6 @@
 //! Softened by a bell: `gaussian_blur`.
 
-use super::fixed_step;
+use super::{check_border, fixed_step};
 use crate::kernel::{self, Element, Scratch};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Border, Sample, Size};
@@ -52,6 +52,7 @@ impl GaussianBlur {
     }
 
     fn check(&self) -> Result<(), AugmentError> {
+        check_border("gaussian_blur", &self.border)?;
         let wrong = |field, got: String, expected| {
             Err(AugmentError::parameter(
                 "gaussian_blur",

@@ -1,6 +1,6 @@
 //! The mean of the neighbourhood: `mean_blur`.
 
-use super::fixed_step;
+use super::{check_border, fixed_step};
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Border, Sample, Size};
@@ -53,6 +53,7 @@ impl MeanBlur {
     }
 
     fn check(&self) -> Result<(), AugmentError> {
+        check_border("mean_blur", &self.border)?;
         if (1..=4097).contains(&self.size) {
             return Ok(());
         }

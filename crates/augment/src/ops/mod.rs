@@ -262,6 +262,31 @@ pub(crate) fn check_area(
     Err(AugmentError::parameter(operation, field, size, expected))
 }
 
+/// Refuses constants outside the image that are no numbers.
+pub(crate) fn check_border(operation: &'static str, border: &Border) -> Result<(), AugmentError> {
+    match border {
+        Border::Constant(values) | Border::ConstantTwice(values) | Border::ConstantHard(values) => {
+            check_values(operation, "border", values)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses values that are no finite numbers.
+pub(crate) fn check_values(
+    operation: &'static str,
+    field: &'static str,
+    values: &[f32],
+) -> Result<(), AugmentError> {
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => {
+            let expected = "finite numbers";
+            Err(AugmentError::parameter(operation, field, value, expected))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses factors that are negative or no number.
 pub(crate) fn check_strength(
     operation: &'static str,
@@ -425,6 +450,30 @@ pub(crate) mod testing {
 
     use crate::{Image, Plan, Sample, SampleMeta, Size, Transform};
     use firecraft_key::Key;
+
+    #[test]
+    fn what_is_no_number_is_refused_outside_of_images_and_in_holes() {
+        let border = crate::Border::Constant(vec![0.0, f32::NAN]);
+        let transforms: Vec<Box<dyn Transform>> = vec![
+            Box::new(crate::Affine::new().with_border(border.clone())),
+            Box::new(crate::Crop::new(0, 0, SIZE).with_border(border.clone())),
+            Box::new(crate::Elastic::new(1.0, 1.0).with_border(border.clone())),
+            Box::new(crate::GaussianBlur::new(3, 1.0).with_border(border.clone())),
+            Box::new(crate::RandomAffine::new(5.0).with_border(border.clone())),
+            Box::new(crate::RandomCrop::new(SIZE).with_border(border.clone())),
+            Box::new(crate::RandomPerspective::new(0.1).with_border(border.clone())),
+            Box::new(crate::Rotate::new(5.0).with_border(border)),
+            Box::new(crate::RandomErasing::new().with_value(vec![f32::NAN])),
+            Box::new(crate::RandomRotationConfig::new(0.1).with_fill_value(f32::NAN)),
+        ];
+        for transform in transforms {
+            let error = transform.validate().unwrap_err().to_string();
+            assert!(
+                error.contains("NaN") && error.contains(transform.name()),
+                "{error}"
+            );
+        }
+    }
 
     #[test]
     fn exp_is_exp() {

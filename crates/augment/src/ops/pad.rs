@@ -1,6 +1,6 @@
 //! A frame around the image: `pad`.
 
-use super::{check_area, no_fill, plain_transform};
+use super::{check_area, check_border, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Size, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,7 @@ impl Transform for Pad {
     plain_transform!("pad");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         for (field, value) in [
             ("left", self.left),
             ("top", self.top),

@@ -1,6 +1,6 @@
 //! At least that large: `pad_if_needed`.
 
-use super::{check_size, no_fill, plain_transform};
+use super::{check_border, check_size, no_fill, plain_transform};
 use crate::{AugmentError, Border, Pad, Plan, SampleMeta, Size, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,7 @@ impl Transform for PadIfNeeded {
     plain_transform!("pad_if_needed");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         if !(1..=65536).contains(&self.divisor) {
             let expected = "a number in 1..=65536";
             return Err(AugmentError::parameter(

@@ -1,6 +1,6 @@
 //! Seen from another side: `perspective`.
 
-use super::{no_fill, plain_transform};
+use super::{check_border, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,7 @@ impl Transform for Perspective {
     plain_transform!("perspective");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         match self.matrix() {
             Some(_) => Ok(()),
             None => Err(AugmentError::parameter(

@@ -1,6 +1,6 @@
 //! Turned, shifted, scaled and sheared at random: `random_affine`.
 
-use super::{Affine, layer_transform, no_fill};
+use super::{Affine, check_border, layer_transform, no_fill};
 use crate::{
     AugmentError, Border, Factor, Interpolation, LayerTransform, Matrix, Plan, SampleMeta,
     Transform, Warp,
@@ -108,6 +108,7 @@ impl Transform for RandomAffine {
     layer_transform!("random_affine");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         let name = self.name();
         let expected = "an ordered pair in [-360, 360]";
         self.degrees

@@ -1,6 +1,6 @@
 //! Cutting out a rectangle at random: `random_crop`.
 
-use super::{Crop, check_size, no_fill, plain_transform};
+use super::{Crop, check_border, check_size, no_fill, plain_transform};
 use crate::{AugmentError, Border, Plan, SampleMeta, Size, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -71,6 +71,7 @@ impl Transform for RandomCrop {
     plain_transform!("random_crop");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         if self.padding > 1 << 20 {
             let expected = "a number of pixels up to 2^20";
             return Err(AugmentError::parameter(

@@ -1,6 +1,6 @@
 //! A rectangle painted over at random: `random_erasing`.
 
-use super::{Erase, check_probability, plain_layer};
+use super::{Erase, check_probability, check_values, plain_layer};
 use crate::{AugmentError, Factor, LayerTransform, Plan, Region, SampleMeta, Size, Transform};
 use firecraft_key::{Key, Rng};
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,7 @@ impl Transform for RandomErasing {
         Factor::from(self.scale).check(self.name(), "scale", 0.0..=1.0, expected)?;
         let expected = "an ordered pair in [1e-3, 1000]";
         Factor::from(self.ratio).check(self.name(), "ratio", 1e-3..=1e3, expected)?;
+        check_values(self.name(), "value", &self.value)?;
         if self.value.is_empty() {
             let expected = "one number, or one per channel";
             return Err(AugmentError::parameter(

@@ -1,6 +1,6 @@
 //! Softened at random: `random_gaussian_blur`.
 
-use super::{check_probability, plain_layer, yes};
+use super::{check_border, check_probability, plain_layer, yes};
 use crate::{
     AugmentError, Border, Factor, GaussianBlur, LayerTransform, Plan, SampleMeta, Transform,
 };
@@ -76,6 +76,7 @@ impl Transform for RandomGaussianBlur {
     plain_layer!("random_gaussian_blur");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         check_probability(self.name(), self.p)?;
         let (w, h) = self.kernel_size;
         if w % 2 == 0 || h % 2 == 0 || w.max(h) > 4097 {

@@ -1,6 +1,6 @@
 //! Seen from another side at random: `random_perspective`.
 
-use super::{check_probability, no_fill, plain_layer};
+use super::{check_border, check_probability, no_fill, plain_layer};
 use crate::{
     AugmentError, Border, Interpolation, LayerTransform, Perspective, Plan, SampleMeta, Transform,
 };
@@ -67,6 +67,7 @@ impl Transform for RandomPerspective {
     plain_layer!("random_perspective");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         check_probability(self.name(), self.p)?;
         // At 1 two corners could meet.
         if (0.0..=0.99).contains(&self.distortion_scale) {

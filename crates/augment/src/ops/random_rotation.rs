@@ -1,6 +1,6 @@
 //! Turning at random: `random_rotation`.
 
-use super::{FillMode, geometric_builders, layer_transform};
+use super::{FillMode, check_values, geometric_builders, layer_transform};
 use crate::{
     AugmentError, Factor, Interpolation, LayerTransform, Matrix, Plan, SampleMeta, Transform, Warp,
 };
@@ -57,6 +57,7 @@ impl Transform for RandomRotationConfig {
     layer_transform!("random_rotation");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_values(self.name(), "fill_value", &[self.fill_value])?;
         self.factor.check(
             self.name(),
             "factor",

@@ -1,6 +1,6 @@
 //! Slanting at random: `random_shear`.
 
-use super::{FillMode, geometric_builders, layer_transform};
+use super::{FillMode, check_values, geometric_builders, layer_transform};
 use crate::{
     AugmentError, Factor, Interpolation, LayerTransform, Matrix, Plan, SampleMeta, Transform, Warp,
 };
@@ -59,6 +59,7 @@ impl Transform for RandomShearConfig {
     layer_transform!("random_shear");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_values(self.name(), "fill_value", &[self.fill_value])?;
         let expected = "an ordered pair in [-1, 1]";
         self.x_factor
             .check(self.name(), "x_factor", -1.0..=1.0, expected)?;

@@ -1,6 +1,6 @@
 //! Shifting at random: `random_translation`.
 
-use super::{FillMode, geometric_builders, layer_transform};
+use super::{FillMode, check_values, geometric_builders, layer_transform};
 use crate::{
     AugmentError, Factor, Interpolation, LayerTransform, Matrix, Plan, SampleMeta, Transform, Warp,
 };
@@ -60,6 +60,7 @@ impl Transform for RandomTranslationConfig {
     layer_transform!("random_translation");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_values(self.name(), "fill_value", &[self.fill_value])?;
         let check = |factor: Factor, field| {
             factor.check(self.name(), field, -1.0..=1.0, "an ordered pair in [-1, 1]")
         };

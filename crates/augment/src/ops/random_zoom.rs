@@ -1,6 +1,6 @@
 //! Zooming at random: `random_zoom`.
 
-use super::{FillMode, geometric_builders, layer_transform};
+use super::{FillMode, check_values, geometric_builders, layer_transform};
 use crate::{
     AugmentError, Factor, Interpolation, LayerTransform, Matrix, Plan, SampleMeta, Transform, Warp,
 };
@@ -66,6 +66,7 @@ impl Transform for RandomZoomConfig {
     layer_transform!("random_zoom");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_values(self.name(), "fill_value", &[self.fill_value])?;
         let check = |factor: Factor, field| {
             // At -1 the image would show a single point.
             let expected = "an ordered pair in [-0.99, 100]";

@@ -1,6 +1,6 @@
 //! A larger canvas: `random_zoom_out`.
 
-use super::{check_probability, half, no_fill, plain_transform};
+use super::{check_border, check_probability, half, no_fill, plain_transform};
 use crate::{AugmentError, Border, Factor, Pad, Plan, SampleMeta, Size, Transform};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,7 @@ impl Transform for RandomZoomOut {
     plain_transform!("random_zoom_out");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         check_probability(self.name(), self.p)?;
         let expected = "an ordered pair in [1, 64]";
         self.side_range

@@ -1,6 +1,6 @@
 //! One size for all images: `resizing`.
 
-use super::{CenterCrop, check_size, plain_transform};
+use super::{CenterCrop, check_border, check_size, plain_transform};
 use crate::{
     AugmentError, Border, Pad, Plan, Resize, ResizeFilter, ResizeTo, SampleMeta, Size, Transform,
 };
@@ -95,6 +95,7 @@ impl Transform for Resizing {
     plain_transform!("resizing");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         check_size(self.name(), "size", self.size)
     }
 

@@ -1,6 +1,6 @@
 //! Turning by a given angle: `rotate`.
 
-use super::{no_fill, plain_transform};
+use super::{check_border, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Size, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -83,6 +83,7 @@ impl Transform for Rotate {
     plain_transform!("rotate");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         let finite = |(x, y): (f64, f64)| x.is_finite() && y.is_finite();
         if !self.angle.is_finite() {
             return Err(AugmentError::parameter(

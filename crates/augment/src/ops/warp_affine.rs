@@ -1,6 +1,6 @@
 //! A given matrix: `warp_affine`.
 
-use super::{no_fill, plain_transform};
+use super::{check_border, no_fill, plain_transform};
 use crate::{AugmentError, Border, Interpolation, Matrix, Plan, SampleMeta, Transform, Warp};
 use firecraft_key::Key;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,7 @@ impl Transform for WarpAffine {
     plain_transform!("warp_affine");
 
     fn validate(&self) -> Result<(), AugmentError> {
+        check_border(self.name(), &self.border)?;
         if self.matrix.iter().flatten().all(|v| v.is_finite()) {
             return Ok(());
         }
