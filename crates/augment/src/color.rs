@@ -19,10 +19,11 @@ pub(crate) fn grey_pillow([r, g, b]: [f32; 3]) -> f32 {
     ((sum + 32768.0) * (1.0 / 65536.0)).floor()
 }
 
-/// Turns the hue of a colour by `sixths` of a turn, in `0..6`. Works in any
-/// unit, since HSV is linear in the brightness.
+/// Turns the hue of a colour by `sixths` of a turn, in `0..6`, and returns
+/// `scale * c + offset` of the new channels `c`. Works in any unit, since HSV is
+/// linear in the brightness.
 #[inline(always)]
-pub(crate) fn turn_hue([r, g, b]: [f32; 3], sixths: f32) -> [f32; 3] {
+pub(crate) fn turn_hue([r, g, b]: [f32; 3], sixths: f32, [scale, offset]: [f32; 2]) -> [f32; 3] {
     let value = larger(larger(r, g), b);
     let range = value - smaller(smaller(r, g), b);
     let inverse = 1.0 / range;
@@ -34,20 +35,16 @@ pub(crate) fn turn_hue([r, g, b]: [f32; 3], sixths: f32) -> [f32; 3] {
         (r - g) * inverse + 4.0
     };
     let hue = hue + sixths;
+    let hue = hue - 6.0 * (hue * (1.0 / 6.0)).floor();
+    let (value, range) = (value * scale + offset, range * scale);
     // A channel falls linearly in one sextant, is lowest in two and rises in
-    // another.
-    let channel = |offset: f32| {
-        let at = hue + offset;
-        let at = if at >= 6.0 { at - 6.0 } else { at };
-        let at = if at >= 6.0 { at - 6.0 } else { at };
-        value - range * larger(smaller(smaller(at, 4.0 - at), 1.0), 0.0)
-    };
-    let turned = [channel(5.0), channel(3.0), channel(1.0)];
-    let grey = range == 0.0;
+    // another. The hue of grey is no number, which becomes one here, and counts
+    // for nothing, since the range is zero.
+    let channel = |fallen: f32| value - range * larger(smaller(fallen, 1.0), 0.0);
     [
-        if grey { r } else { turned[0] },
-        if grey { g } else { turned[1] },
-        if grey { b } else { turned[2] },
+        channel(2.0 - (hue - 3.0).abs()),
+        channel((hue - 2.0).abs() - 1.0),
+        channel((hue - 4.0).abs() - 1.0),
     ]
 }
 
@@ -141,7 +138,7 @@ mod tests {
         ) {
             let [h, s, v] = rgb_to_hsv([r, g, b]);
             let expected = hsv_to_rgb([(h + turns).fract(), s, v]);
-            for (a, b) in turn_hue([r, g, b], turns * 6.0).into_iter().zip(expected) {
+            for (a, b) in turn_hue([r, g, b], turns * 6.0, [1.0, 0.0]).into_iter().zip(expected) {
                 prop_assert!((a - b).abs() < 1e-5, "{a} {b}");
             }
         }

@@ -1,7 +1,8 @@
 //! The CPU executor: samples of bytes to a batch of numbers.
 
-use crate::kernel::{Pixels, to_planes};
-use crate::plan::{Step, apply};
+use crate::kernel::{Pixels, to_planes, tones_to_planes};
+use crate::passes::{apply, begin, split_last_tones};
+use crate::plan::Step;
 use crate::{AugmentError, Image, Plan, Sample, Size, Transform, Values};
 use firecraft_key::Key;
 use rayon::prelude::*;
@@ -151,23 +152,18 @@ impl Worker {
             Some((Step::Normalize(last), before)) => (Some(last), before),
             _ => (None, &*plan.steps),
         };
-        // What resamples reads the source itself; all else needs a copy.
+        let rest = begin(steps, source, &mut self.sample)?;
+        // The last pass changes colours, too.
+        let (rest, tones) = split_last_tones(rest);
+        apply(rest, &mut self.sample)?;
         let image = &mut self.sample.image;
-        let rest = match steps.split_first() {
-            Some((Step::Warp(warp), rest)) => {
-                image.set_warped(source, warp)?;
-                rest
-            }
-            Some((Step::ResizeRegion(resize), rest)) => {
-                resize.read(source, image)?;
-                rest
-            }
+        let tones = match image.values() {
+            Values::U8(_) if image.channels() == 3 => tones,
             _ => {
-                image.set_u8(source)?;
-                steps
+                apply(tones, &mut self.sample)?;
+                &[]
             }
         };
-        apply(rest, &mut self.sample)?;
         let image = &mut self.sample.image;
         if let (Values::F32(_), Some(last)) = (image.values(), last) {
             crate::Apply::apply(last, &mut self.sample)?;
@@ -182,13 +178,18 @@ impl Worker {
         }
         let channels = image.channels();
         check("executor: channels", size.area() * channels, out.len())?;
-        match (image.values(), last) {
-            (Values::U8(data), Some(last)) => {
-                last.check_channels(channels)?;
-                to_planes(data, channels, out, |c| last.of_byte(c));
+        if let Some(last) = last {
+            last.check_channels(channels)?;
+        }
+        // Without a normalisation, white becomes 1.
+        let of_byte = |c: usize| last.map_or([0.0, 1.0 / 255.0], |last| last.of_byte(c));
+        match image.values() {
+            Values::U8(data) if tones.is_empty() => to_planes(data, channels, out, of_byte),
+            Values::U8(data) => {
+                let tones = tones.iter().filter_map(|step| step.as_apply().tone());
+                tones_to_planes(data, tones, out, of_byte);
             }
-            (Values::U8(data), None) => to_planes(data, channels, out, |_| [0.0, 1.0 / 255.0]),
-            (Values::F32(data), _) => to_planes(data, channels, out, |_| [0.0, 1.0]),
+            Values::F32(data) => to_planes(data, channels, out, |_| [0.0, 1.0]),
         }
         Ok(())
     }

@@ -72,6 +72,7 @@ pub mod layer;
 pub mod mix;
 mod opaque;
 mod ops;
+mod passes;
 mod plan;
 mod planner;
 mod preview;

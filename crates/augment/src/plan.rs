@@ -1,6 +1,6 @@
 //! Plans: what will be done to one sample, and doing it.
 
-use crate::kernel::look_up;
+use crate::kernel::{Pixels, Tone};
 use crate::opaque::Opaque;
 use crate::ops::{
     AutoContrast, Blend, BoxBlur, Brightness, Call, Clahe, ColorMatrix, Compress, Contrast,
@@ -9,6 +9,7 @@ use crate::ops::{
     Posterize, Rescale, ResizeRegion, SanitizeBoxes, SanitizePoints, Saturation, SelectBoxes,
     Sharpness, Solarize, SolarizeAdd, ToF32, ToRgb, ToU8,
 };
+use crate::passes::{apply, begin};
 use crate::planner::{self, Fusion};
 use crate::{AugmentError, Border, Sample, SampleMeta, Size, Transforms, Warp};
 use firecraft_spec::{Registry, SpecError};
@@ -37,6 +38,13 @@ pub trait Apply {
     /// and rounding. Such steps join into one matrix.
     fn color_matrix(&self, channels: usize) -> Option<ColorMatrix> {
         let _ = channels;
+        None
+    }
+
+    /// The step as a change of every colour of three bytes by itself, if it is
+    /// one. Neighbouring ones run in one pass.
+    #[doc(hidden)]
+    fn tone(&self) -> Option<&dyn Tone> {
         None
     }
 
@@ -278,6 +286,33 @@ impl Plan {
         apply(&self.steps, sample)
     }
 
+    /// [`Plan::apply`] to the bytes of `source`, which become the image of the
+    /// sample: a first step that resamples reads them where they are, all else
+    /// works on a copy. The targets of the sample belong to `source`.
+    ///
+    /// ```
+    /// use firecraft_augment::kernel::{Layout, Pixels};
+    /// use firecraft_augment::{Image, Matrix, Plan, Sample, Size, Warp};
+    /// let size = Size::new(1, 3);
+    /// let source = Pixels::new(&[1, 2, 3], size, 1, Layout::Hwc)?;
+    /// let flip = Plan::from(Warp::exact(Matrix::horizontal_flip(size), size));
+    /// let mut sample = Sample::new(Image::from_u8(Vec::new(), Size::new(0, 0), 1)?);
+    /// flip.apply_to(&source, &mut sample)?;
+    /// assert_eq!(sample.image.as_u8(), Some(&[3, 2, 1][..]));
+    /// # Ok::<(), firecraft_augment::AugmentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Plan::apply`], or if the bytes are plane by plane.
+    pub fn apply_to(
+        &self,
+        source: &Pixels<'_, u8>,
+        sample: &mut Sample,
+    ) -> Result<(), AugmentError> {
+        sample.validate_for(source.size())?;
+        apply(begin(&self.steps, source, sample)?, sample)
+    }
+
     /// Where the point `(x, y)` of an image goes, in pixels from the centre of
     /// the top left pixel; `None` if a step has no inverse there.
     #[must_use]
@@ -354,7 +389,8 @@ impl Plan {
 
     /// The same plan with neighbouring steps joined wherever one can stand for
     /// them: what [`Plan::fused`] joins, flips and crops with resizing, and
-    /// linear changes of colours into one [`ColorMatrix`].
+    /// linear changes of colours into one [`ColorMatrix`], which a contrast
+    /// beside a change of hue becomes as well.
     ///
     /// Joined colours are clipped and rounded once, at the end: where nothing
     /// is clipped in between, bytes differ from those of the single steps by
@@ -387,28 +423,4 @@ impl Plan {
     pub fn fusion(&self, meta: &SampleMeta) -> Fusion {
         planner::fuse(self.steps.clone(), meta.size, Some(meta.channels))
     }
-}
-
-/// Applies steps in order.
-pub(crate) fn apply(steps: &[Step], sample: &mut Sample) -> Result<(), AugmentError> {
-    let mut steps = steps.iter().map(Step::as_apply).peekable();
-    while let Some(step) = steps.next() {
-        let Some(bytes) = sample.image.bytes_mut() else {
-            step.apply(sample)?;
-            continue;
-        };
-        let mut joined = None;
-        while let Some(next) = steps.peek().and_then(|next| next.byte_map()) {
-            let Some(map) = joined.or_else(|| step.byte_map()) else {
-                break;
-            };
-            joined = Some(map.map(|byte| next[usize::from(byte)]));
-            steps.next();
-        }
-        match joined {
-            Some(map) => look_up(bytes, &map),
-            None => step.apply(sample)?,
-        }
-    }
-    Ok(())
 }

@@ -53,6 +53,8 @@ struct Entry {
     from: Vec<&'static str>,
     /// Size of the image that the step reads.
     input: Size,
+    /// Its channels, if they are known.
+    channels: Option<usize>,
 }
 
 /// Joins neighbours, from left to right, as long as they join. Colours join
@@ -71,10 +73,12 @@ pub(crate) fn fuse(steps: Vec<Step>, input: Size, channels: Option<usize>) -> Fu
             from: vec![step.kind()],
             step,
             input: size,
+            channels,
         });
         size = output;
         settle(&mut stack, &mut undone, channels);
     }
+    meet_tones(&mut stack);
     let tables: Vec<bool> = stack
         .iter()
         .map(|entry| entry.step.as_apply().byte_map().is_some())
@@ -93,6 +97,25 @@ pub(crate) fn fuse(steps: Vec<Step>, input: Size, channels: Option<usize>) -> Fu
         fusion.plan.steps.push(entry.step);
     }
     fusion
+}
+
+/// Makes a change of contrast between changes that go through one pass a matrix,
+/// which goes with them: by itself it takes its mean from grey bytes.
+fn meet_tones(stack: &mut [Entry]) {
+    let is_tone =
+        |entry: Option<&Entry>| entry.is_some_and(|entry| entry.step.as_apply().tone().is_some());
+    for i in 0..stack.len() {
+        let near =
+            is_tone(i.checked_sub(1).and_then(|i| stack.get(i))) || is_tone(stack.get(i + 1));
+        let entry = &mut stack[i];
+        if near
+            && entry.channels == Some(3)
+            && let Step::Contrast(contrast) = &entry.step
+            && let Some(matrix) = crate::Apply::color_matrix(contrast, 3)
+        {
+            entry.step = matrix.into();
+        }
+    }
 }
 
 /// Whether the number of channels is not known after the step.
@@ -268,6 +291,18 @@ mod tests {
             fusion.to_string(),
             "Posterize, with the next one table of bytes\nSolarize\nSaturation\n"
         );
+    }
+
+    #[test]
+    fn a_contrast_beside_a_hue_goes_through_its_pass() {
+        let plan = Plan {
+            steps: vec![Contrast::new(0.5).into(), crate::Hue::new(0.1).into()],
+        };
+        let fused = plan.clone().fused_for(&META);
+        assert_eq!(fused.steps[0].kind(), "ColorMatrix");
+        assert_eq!(plan.clone().fused_for(&meta(META.size)), plan);
+        let alone = Plan::from(Contrast::new(0.5));
+        assert_eq!(alone.clone().fused_for(&META), alone);
     }
 
     #[test]

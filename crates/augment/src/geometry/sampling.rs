@@ -92,15 +92,22 @@ impl Border {
         if n == 0 {
             return None;
         }
+        // Up to an image away no division is needed.
+        let near = -n < index && index < 2 * n - 1;
         let inside = match self {
             Self::Constant(_) | Self::ConstantTwice(_) => return None,
             // Whether the point counts as outside is for the sampler to see.
             Self::Replicate | Self::ConstantHard(_) => index.clamp(0, n - 1),
+            Self::Wrap if near => index + if index < 0 { n } else { -n },
             Self::Wrap => remainder(index, n),
+            Self::Symmetric if near && index < 0 => -1 - index,
+            Self::Symmetric if near => 2 * n - 1 - index,
             Self::Symmetric => {
                 let folded = remainder(index, 2 * n);
                 folded.min(2 * n - 1 - folded)
             }
+            Self::Reflect if near && index < 0 => -index,
+            Self::Reflect if near => 2 * n - 2 - index,
             Self::Reflect if n == 1 => 0,
             Self::Reflect => {
                 let folded = remainder(index, 2 * n - 2);

@@ -8,7 +8,7 @@ use super::simd::{PATTERN, pattern, vectorised};
 pub(crate) fn map_values<T: Copy>(data: &mut [T], f: impl Fn(T) -> T) {
     vectorised(
         #[inline(always)]
-        || data.iter_mut().for_each(|value| *value = f(*value)),
+        move || data.iter_mut().for_each(|value| *value = f(*value)),
     );
 }
 
@@ -114,7 +114,7 @@ pub(crate) fn ranges<T: Element + PartialOrd>(
 }
 
 /// Pixels that are worked on at a time: their channels lie in the first cache.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
 
 /// The colours of a block of pixels, channel by channel.
 type Planes<V> = [[V; BLOCK]; 3];
@@ -123,8 +123,8 @@ type Planes<V> = [[V; BLOCK]; 3];
 pub(crate) fn map_colours<T: Element>(
     data: &mut [T],
     channels: usize,
-    f: impl Fn([f32; 3]) -> [f32; 3],
-    to: impl Fn(f32) -> T,
+    f: impl Fn([f32; 3]) -> [f32; 3] + Copy,
+    to: impl Fn(f32) -> T + Copy,
 ) {
     match channels {
         3 => map_pixels::<T, 3>(data, f, to),
@@ -135,27 +135,20 @@ pub(crate) fn map_colours<T: Element>(
 
 fn map_pixels<T: Element, const C: usize>(
     data: &mut [T],
-    f: impl Fn([f32; 3]) -> [f32; 3],
-    to: impl Fn(f32) -> T,
+    f: impl Fn([f32; 3]) -> [f32; 3] + Copy,
+    to: impl Fn(f32) -> T + Copy,
 ) {
-    vectorised(
-        #[inline(always)]
-        || {
-            let (pixels, _) = data.as_chunks_mut::<C>();
-            let (blocks, rest) = pixels.as_chunks_mut::<BLOCK>();
-            let mut planes = [[T::from_f32(0.0); BLOCK]; 3];
-            for block in blocks {
-                load(block, &mut planes);
-                change(&mut planes, &f, &to);
-                store(&planes, block);
-            }
-            if !rest.is_empty() {
-                load(rest, &mut planes);
-                change(&mut planes, &f, &to);
-                store(&planes, rest);
-            }
-        },
-    );
+    let mut planes = [[T::from_f32(0.0); BLOCK]; 3];
+    for block in data.as_chunks_mut::<C>().0.chunks_mut(BLOCK) {
+        load(block, &mut planes);
+        let colours = &mut planes;
+        // By value: what lies behind a reference could be what is written.
+        vectorised(
+            #[inline(always)]
+            move || change(colours, f, to),
+        );
+        store(&planes, block);
+    }
 }
 
 #[inline(always)]
@@ -171,17 +164,23 @@ fn change<T: Element>(
     }
 }
 
-#[inline(always)]
-fn load<T: Copy, const C: usize>(pixels: &[[T; C]], planes: &mut Planes<T>) {
+fn load<T: Element, const C: usize>(pixels: &[[T; C]], planes: &mut Planes<T>) {
     let [reds, greens, blues] = planes;
+    if C == 3 {
+        let pixels = pixels.as_flattened().as_chunks().0;
+        return T::deinterleave(pixels, [reds, greens, blues]);
+    }
     for (((pixel, red), green), blue) in pixels.iter().zip(reds).zip(greens).zip(blues) {
         (*red, *green, *blue) = (pixel[0], pixel[1], pixel[2]);
     }
 }
 
-#[inline(always)]
-fn store<T: Copy, const C: usize>(planes: &Planes<T>, pixels: &mut [[T; C]]) {
+fn store<T: Element, const C: usize>(planes: &Planes<T>, pixels: &mut [[T; C]]) {
     let [reds, greens, blues] = planes;
+    if C == 3 {
+        let pixels = pixels.as_flattened_mut().as_chunks_mut().0;
+        return T::interleave([reds, greens, blues], pixels);
+    }
     for (((pixel, red), green), blue) in pixels.iter_mut().zip(reds).zip(greens).zip(blues) {
         (pixel[0], pixel[1], pixel[2]) = (*red, *green, *blue);
     }
@@ -206,61 +205,61 @@ pub(crate) fn sum_colours<T: Element>(
 
 fn sum_pixels<T: Element, const C: usize>(data: &[T], f: impl Fn([f32; 3]) -> f32) -> f64 {
     const LANES: usize = 16;
-    vectorised(
-        #[inline(always)]
-        || {
-            let (pixels, _) = data.as_chunks::<C>();
-            let (blocks, rest) = pixels.as_chunks::<BLOCK>();
-            let mut planes = [[T::from_f32(0.0); BLOCK]; 3];
-            let mut total = 0.0_f64;
-            for block in blocks {
-                load(block, &mut planes);
-                let mut sums = [0.0_f32; LANES];
-                for j in 0..BLOCK / LANES {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        let i = j * LANES + i;
-                        *sum += f(planes.each_ref().map(|plane| plane[i].to_f32()));
+    const PART: usize = 64;
+    let (blocks, rest) = data.as_chunks::<C>().0.as_chunks::<BLOCK>();
+    let mut planes = [[T::from_f32(0.0); BLOCK]; 3];
+    let mut total = 0.0_f64;
+    for block in blocks {
+        load(block, &mut planes);
+        vectorised(
+            #[inline(always)]
+            || {
+                for part in (0..BLOCK).step_by(PART) {
+                    let mut sums = [0.0_f32; LANES];
+                    for j in 0..PART / LANES {
+                        for (i, sum) in sums.iter_mut().enumerate() {
+                            let i = part + j * LANES + i;
+                            *sum += f(planes.each_ref().map(|plane| plane[i].to_f32()));
+                        }
                     }
+                    total += f64::from(sums.iter().sum::<f32>());
                 }
-                total += f64::from(sums.iter().sum::<f32>());
-            }
-            let colour = |p: &[T; C]| f64::from(f([p[0], p[1], p[2]].map(T::to_f32)));
-            total + rest.iter().map(colour).sum::<f64>()
-        },
-    )
+            },
+        );
+    }
+    let colour = |p: &[T; C]| f64::from(f([p[0], p[1], p[2]].map(T::to_f32)));
+    total + rest.iter().map(colour).sum::<f64>()
 }
 
 /// Sums each channel of bytes into `sums`, which has one per channel.
 pub(crate) fn sum_channels(data: &[u8], sums: &mut [u64]) {
     let channels = sums.len();
     sums.fill(0);
-    if !PATTERN.is_multiple_of(channels.max(1)) {
-        for (i, &value) in data.iter().enumerate() {
-            sums[i % channels] += u64::from(value);
+    if channels == 3 {
+        let mut planes = [[0; BLOCK]; 3];
+        for block in data.as_chunks::<3>().0.chunks(BLOCK) {
+            load(block, &mut planes);
+            for (sum, plane) in sums.iter_mut().zip(&planes) {
+                *sum += u64::from(sum_bytes(&plane[..block.len()]));
+            }
         }
-        return;
+    } else if channels == 1 {
+        let blocks = data.chunks(BLOCK).map(|block| u64::from(sum_bytes(block)));
+        sums[0] = blocks.sum();
+    } else {
+        for pixel in data.chunks_exact(channels.max(1)) {
+            for (sum, &value) in sums.iter_mut().zip(pixel) {
+                *sum += u64::from(value);
+            }
+        }
     }
+}
+
+fn sum_bytes(bytes: &[u8]) -> u32 {
     vectorised(
         #[inline(always)]
-        || {
-            // 257 bytes fit into the 16 bits of a lane.
-            for part in data.chunks(257 * PATTERN) {
-                let mut lanes = [0_u16; PATTERN];
-                let (blocks, rest) = part.as_chunks::<PATTERN>();
-                for block in blocks {
-                    for (lane, &value) in lanes.iter_mut().zip(block) {
-                        *lane += u16::from(value);
-                    }
-                }
-                for (i, &lane) in lanes.iter().enumerate() {
-                    sums[i % channels] += u64::from(lane);
-                }
-                for (i, &value) in rest.iter().enumerate() {
-                    sums[i % channels] += u64::from(value);
-                }
-            }
-        },
-    );
+        || bytes.iter().map(|&value| u32::from(value)).sum(),
+    )
 }
 
 /// [`look_up`] with a table per channel.

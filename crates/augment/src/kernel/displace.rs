@@ -52,13 +52,15 @@ pub(crate) fn displace_with<T: Element>(
         job.fill(target);
         return Ok(());
     }
-    let points = &mut scratch.row.points;
+    let positions = &mut scratch.row;
     for (y, row) in field.chunks_exact(size.width.max(1)).enumerate() {
-        points.clear();
-        points.extend(row.iter().enumerate().map(|(x, [dx, dy])| {
-            [x as f64 + f64::from(*dx), y as f64 + f64::from(*dy)].map(fixed)
-        }));
-        job.scattered(target, y * size.width, points);
+        positions.points.clear();
+        positions
+            .points
+            .extend(row.iter().enumerate().map(|(x, [dx, dy])| {
+                [x as f64 + f64::from(*dx), y as f64 + f64::from(*dy)].map(fixed)
+            }));
+        job.scattered(target, y * size.width, positions);
     }
     Ok(())
 }

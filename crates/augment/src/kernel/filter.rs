@@ -1,6 +1,7 @@
 //! Filters: every value becomes a mean of its neighbours.
 
 use super::Scratch;
+use super::box_bytes::box_bytes;
 use super::pixels::Element;
 use super::simd::vectorised;
 use crate::{Border, Size};
@@ -235,6 +236,17 @@ pub(crate) trait BoxSum: Element {
     fn to_sum(self) -> Self::Sum;
     fn weight(value: f64) -> Self::Sum;
     fn mean(inside: Self::Sum, ends: Self::Sum, weights: [Self::Sum; 2]) -> Self;
+    /// Does all for a whole radius, if there is a quicker way.
+    fn whole(
+        _data: &mut [Self],
+        _size: Size,
+        _channels: usize,
+        _reach: usize,
+        _passes: u8,
+        _scratch: &mut Scratch,
+    ) -> bool {
+        false
+    }
     /// A buffer to add up in.
     fn sums(scratch: &mut Scratch) -> &mut Vec<Self::Sum>;
 }
@@ -251,6 +263,16 @@ impl BoxSum for u8 {
     #[inline(always)]
     fn mean(inside: f32, ends: f32, [a, b]: [f32; 2]) -> Self {
         Self::from_f32_half_up(inside * a + ends * b)
+    }
+    fn whole(
+        data: &mut [Self],
+        size: Size,
+        channels: usize,
+        reach: usize,
+        passes: u8,
+        scratch: &mut Scratch,
+    ) -> bool {
+        box_bytes(data, size, channels, reach, passes, scratch)
     }
     fn sums(scratch: &mut Scratch) -> &mut Vec<f32> {
         &mut scratch.sums.0
@@ -290,6 +312,9 @@ pub(crate) fn box_mean<T: BoxSum>(
         return;
     }
     let whole = radius as usize;
+    if radius.fract() == 0.0 && T::whole(data, size, channels, whole, passes, scratch) {
+        return;
+    }
     // Weights of a value inside and of one at the end of a box.
     let inside = 1.0 / (2.0 * f64::from(radius) + 1.0);
     let ends = if radius.fract() == 0.0 {
@@ -318,7 +343,7 @@ pub(crate) fn box_mean<T: BoxSum>(
     scratch.give(padded);
 }
 
-fn pad_edge<T: Copy>(row: &[T], padded: &mut [T], channels: usize, reach: usize) {
+pub(super) fn pad_edge<T: Copy>(row: &[T], padded: &mut [T], channels: usize, reach: usize) {
     let margin = reach * channels;
     padded[margin..margin + row.len()].copy_from_slice(row);
     let last = row.len() - channels;

@@ -26,6 +26,22 @@ pub(super) fn fixed(value: f64) -> i64 {
     }
 }
 
+/// The images for which [`nearly_fixed`] does have fewer pixels on a side.
+pub(super) const NEAR: usize = 1 << 19;
+
+/// [`fixed`] in operations that vectors have, for coordinates within [`NEAR`]
+/// pixels of the origin; others end up there.
+#[inline(always)]
+pub(super) fn nearly_fixed(value: f64) -> i64 {
+    const FAR: f64 = NEAR as f64;
+    // Adding this leaves a whole number below 2^52 in the low bits.
+    const SHIFT: f64 = 1.5 * (1_u64 << 52) as f64;
+    let value = if value > -FAR { value } else { -FAR };
+    let value = if value < FAR { value } else { FAR };
+    let shifted = value * ONE as f64 + SHIFT;
+    shifted.to_bits() as i64 - SHIFT.to_bits() as i64
+}
+
 trait FloorI64 {
     fn floor_i64(self) -> i64;
 }
@@ -170,6 +186,17 @@ mod tests {
             (1.499_9, 1),
         ] {
             assert_eq!(nearest(fixed(value)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn both_ways_to_fixed_point_agree() {
+        for i in -5000..5000 {
+            let value = f64::from(i) * 0.731;
+            assert!((nearly_fixed(value) - fixed(value)).abs() <= 1, "{value}");
+        }
+        for far in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e9, -1e9] {
+            assert_eq!(whole(nearly_fixed(far)).abs(), 1 << 19);
         }
     }
 

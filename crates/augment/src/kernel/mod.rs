@@ -2,6 +2,7 @@
 //! bits for any number of threads.
 
 mod batch;
+mod box_bytes;
 mod bytes;
 mod colour;
 mod cubic;
@@ -13,6 +14,7 @@ mod planes;
 mod resize;
 mod scratch;
 mod simd;
+mod tones;
 mod warp;
 
 pub use batch::warp_batch;
@@ -29,5 +31,7 @@ pub(crate) use planes::to_planes;
 pub use resize::{ResizeFilter, resize};
 pub(crate) use resize::{ResizeStyle, resize_with};
 pub use scratch::Scratch;
+pub(crate) use simd::inlined;
+pub(crate) use tones::{Colours, Tone, change_tones, tones_to_planes};
 pub use warp::warp;
 pub(crate) use warp::warp_with;

@@ -1,6 +1,7 @@
 //! Borrowed images: a slice with a size, a number of channels and a layout.
 
 use super::Scratch;
+use super::resize::Taps;
 use crate::{AugmentError, Size};
 
 /// The order of the values of an image in memory.
@@ -49,16 +50,27 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     ) -> usize {
         0
     }
-    /// Weighted sums of pixels of three channels; see
-    /// [`bytes::weighted_rgb`](super::bytes::weighted_rgb).
+    /// Resizes rows of so many pixels of so many channels.
     #[doc(hidden)]
-    fn weighted_rgb(
-        _row: &[Self],
-        _first: usize,
-        _taps: (&[(usize, std::ops::Range<usize>)], &[f32]),
-        _target: &mut [Self],
-    ) -> usize {
-        0
+    fn resize(
+        rows: (&[Self], usize, usize),
+        taps: [&mut Taps; 2],
+        target: &mut [Self],
+        scratch: &mut Scratch,
+    );
+    /// Takes pixels apart into planes, which may be longer.
+    #[doc(hidden)]
+    fn deinterleave(pixels: &[[Self; 3]], [red, green, blue]: [&mut [Self]; 3]) {
+        for (((pixel, r), g), b) in pixels.iter().zip(red).zip(green).zip(blue) {
+            [*r, *g, *b] = *pixel;
+        }
+    }
+    /// Makes pixels of planes, which may be longer.
+    #[doc(hidden)]
+    fn interleave([red, green, blue]: [&[Self]; 3], pixels: &mut [[Self; 3]]) {
+        for (((pixel, r), g), b) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
+            *pixel = [*r, *g, *b];
+        }
     }
     /// Reorders the channels of pixels.
     #[doc(hidden)]
@@ -95,6 +107,14 @@ impl Element for f32 {
         let value = if value < 0.0 { 0.0 } else { value };
         if value > 1.0 { 1.0 } else { value }
     }
+    fn resize(
+        rows: (&[Self], usize, usize),
+        taps: [&mut Taps; 2],
+        target: &mut [Self],
+        scratch: &mut Scratch,
+    ) {
+        super::resize::numbers(rows, taps, target, scratch);
+    }
     fn pool(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
         &mut scratch.numbers
     }
@@ -110,6 +130,20 @@ fn clip(value: f32) -> f32 {
     // One instruction each, unlike `max` and `clamp`.
     let value = if value > 0.0 { value } else { 0.0 };
     if value < 255.0 { value } else { 255.0 }
+}
+
+/// A number as the byte that it becomes, clipped and rounded half to even or
+/// cut off.
+#[inline(always)]
+pub(super) fn whole<const CUT: bool>(value: f32) -> f32 {
+    let value = clip(value);
+    let rounded = (value + SHIFT) - SHIFT;
+    if CUT {
+        // A choice between constants, which needs no branch.
+        rounded - if rounded > value { 1.0 } else { 0.0 }
+    } else {
+        rounded
+    }
 }
 
 impl Element for u8 {
@@ -158,13 +192,19 @@ impl Element for u8 {
     ) -> usize {
         super::bytes::bilinear_rgb(data, below, offsets, weights, target)
     }
-    fn weighted_rgb(
-        row: &[Self],
-        first: usize,
-        taps: (&[(usize, std::ops::Range<usize>)], &[f32]),
+    fn resize(
+        rows: (&[Self], usize, usize),
+        taps: [&mut Taps; 2],
         target: &mut [Self],
-    ) -> usize {
-        super::bytes::weighted_rgb(row, first, taps, target)
+        scratch: &mut Scratch,
+    ) {
+        super::resize::bytes(rows, taps, target, scratch);
+    }
+    fn deinterleave(pixels: &[[Self; 3]], planes: [&mut [Self]; 3]) {
+        super::bytes::deinterleave_rgb(pixels, planes);
+    }
+    fn interleave(planes: [&[Self]; 3], pixels: &mut [[Self; 3]]) {
+        super::bytes::interleave_rgb(planes, pixels);
     }
     fn permute(pixels: &mut [[Self; 3]], order: [usize; 3]) {
         super::bytes::permute_rgb(pixels, order);

@@ -29,25 +29,37 @@ pub(crate) fn to_planes<T: Element>(
 }
 
 fn write<T: Element, const C: usize>(source: &[T], target: &mut [f32], of: [[f32; 2]; C]) {
-    const BLOCK: usize = 64;
+    const BLOCK: usize = 256;
     let (pixels, _) = source.as_chunks::<C>();
     let area = pixels.len();
+    let mut lanes = [[T::from_f32(0.0); BLOCK]; C];
+    for (i, block) in pixels.chunks(BLOCK).enumerate() {
+        if C == 3
+            && let [red, green, blue, ..] = lanes.as_mut_slice()
+        {
+            let block = block.as_flattened().as_chunks().0;
+            T::deinterleave(block, [red, green, blue]);
+        } else {
+            for (at, pixel) in block.iter().enumerate() {
+                for (lane, value) in lanes.iter_mut().zip(pixel) {
+                    lane[at] = *value;
+                }
+            }
+        }
+        for (c, (lane, constants)) in lanes.iter().zip(of).enumerate() {
+            let out = &mut target[c * area + i * BLOCK..][..block.len()];
+            convert(lane, out, constants);
+        }
+    }
+}
+
+/// One plane: `(value - mean) * scale`.
+pub(super) fn convert<T: Element>(source: &[T], target: &mut [f32], [mean, scale]: [f32; 2]) {
     vectorised(
         #[inline(always)]
         || {
-            let mut lanes = [[T::from_f32(0.0); BLOCK]; C];
-            for (i, block) in pixels.chunks(BLOCK).enumerate() {
-                for (at, pixel) in block.iter().enumerate() {
-                    for (lane, value) in lanes.iter_mut().zip(pixel) {
-                        lane[at] = *value;
-                    }
-                }
-                for (c, (lane, [mean, scale])) in lanes.iter().zip(of).enumerate() {
-                    let out = &mut target[c * area + i * BLOCK..][..block.len()];
-                    for (out, value) in out.iter_mut().zip(lane) {
-                        *out = (value.to_f32() - mean) * scale;
-                    }
-                }
+            for (out, value) in target.iter_mut().zip(source) {
+                *out = (value.to_f32() - mean) * scale;
             }
         },
     );

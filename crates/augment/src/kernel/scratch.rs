@@ -11,6 +11,8 @@ use super::pixels::Element;
 pub struct Scratch {
     pub(super) bytes: Vec<Vec<u8>>,
     pub(super) numbers: Vec<Vec<f32>>,
+    /// Sums of a row of bytes.
+    pub(super) words: Vec<u16>,
     /// Sums of a row, of bytes and of numbers.
     pub(super) sums: (Vec<f32>, Vec<f64>),
     /// Positions of a row of pixels.
@@ -28,6 +30,7 @@ impl Scratch {
         Self {
             bytes: Vec::new(),
             numbers: Vec::new(),
+            words: Vec::new(),
             sums: (Vec::new(), Vec::new()),
             row: super::warp::Row::new(),
             field: Vec::new(),

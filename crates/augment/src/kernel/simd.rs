@@ -7,7 +7,21 @@
 /// arithmetic nor contracts it.
 #[inline(always)]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    // Not `Arch::dispatch`: it knows AVX2 only with a feature of pulp that
+    // burn's matrix products go without.
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V4::try_new() {
+        return simd.vectorize(work);
+    } else if let Some(simd) = pulp::x86::V3::try_new() {
+        return simd.vectorize(work);
+    }
     pulp::Arch::new().dispatch(work)
+}
+
+/// The closure: a place where it can be marked `#[inline(always)]`.
+#[inline(always)]
+pub(crate) const fn inlined<F>(f: F) -> F {
+    f
 }
 
 /// The values of a pattern that repeats every `channels` values, for a block

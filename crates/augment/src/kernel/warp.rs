@@ -1,7 +1,7 @@
 //! Resampling an image through a [`Warp`].
 
 use super::Scratch;
-use super::fixed::{HALF, Line, TIE, fixed, fraction, nearest, whole};
+use super::fixed::{HALF, Line, NEAR, TIE, fixed, fraction, nearest, nearly_fixed, whole};
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
 use super::simd::vectorised;
 use crate::{AugmentError, Border, Interpolation, Matrix, Size, Warp};
@@ -115,6 +115,12 @@ impl Row {
                 }
             },
         );
+    }
+
+    fn clear(&mut self) {
+        self.offset.clear();
+        self.right.clear();
+        self.lower.clear();
     }
 
     /// The weights of each pixel.
@@ -319,8 +325,17 @@ impl<'a, T: Element> Job<'a, T> {
     fn row(&self, target: &mut [T], y: usize, row: &mut Row) {
         let width = self.warp.size.width;
         let Some(line) = Line::of_row(&self.warp.matrix, y, width) else {
-            project(&self.warp.matrix, y, width, &mut row.points);
-            self.scattered(target, y * width, &row.points);
+            let Size {
+                height,
+                width: across,
+            } = self.source.size();
+            let (matrix, points) = (&self.warp.matrix, &mut row.points);
+            if height.max(across) < NEAR {
+                project(matrix, y, width, points, nearly_fixed);
+            } else {
+                project(matrix, y, width, points, fixed);
+            }
+            self.scattered(target, y * width, row);
             return;
         };
         let input = self.source.size();
@@ -409,41 +424,58 @@ impl<'a, T: Element> Job<'a, T> {
         );
     }
 
-    /// Pixels whose source points follow no line.
-    pub(super) fn scattered(&self, target: &mut [T], first: usize, points: &[[i64; 2]]) {
+    /// Pixels whose source points follow no line: those of `row`.
+    pub(super) fn scattered(&self, target: &mut [T], first: usize, row: &mut Row) {
+        let points = std::mem::take(&mut row.points);
         match (
             self.warp.interpolation,
             self.source.layout(),
             self.source.channels(),
         ) {
-            (Interpolation::Bilinear, Layout::Hwc, 1) => self.scatter::<1>(target, first, points),
-            (Interpolation::Bilinear, Layout::Hwc, 3) => self.scatter::<3>(target, first, points),
-            (Interpolation::Bilinear, Layout::Hwc, 4) => self.scatter::<4>(target, first, points),
+            (Interpolation::Bilinear, Layout::Hwc, 1) => {
+                self.scatter::<1>(target, first, &points, row);
+            }
+            (Interpolation::Bilinear, Layout::Hwc, 3) => {
+                self.scatter::<3>(target, first, &points, row);
+            }
+            (Interpolation::Bilinear, Layout::Hwc, 4) => {
+                self.scatter::<4>(target, first, &points, row);
+            }
             _ => {
                 for (i, &point) in points.iter().enumerate() {
                     self.outside(target, first + i, point);
                 }
             }
         }
+        row.points = points;
     }
 
-    fn scatter<const C: usize>(&self, target: &mut [T], first: usize, points: &[[i64; 2]]) {
+    /// Runs of pixels inside as those of a line, the others one by one.
+    fn scatter<const C: usize>(
+        &self,
+        target: &mut [T],
+        first: usize,
+        points: &[[i64; 2]],
+        row: &mut Row,
+    ) {
         let Size { height, width } = self.source.size();
-        let data = self.source.data();
         // The right and lower neighbours have to be inside, too.
         let (right, bottom) = (width as u64 - 1, height as u64 - 1);
+        row.clear();
         for (i, &[sx, sy]) in points.iter().enumerate() {
             let (x, y) = (whole(sx) as u64, whole(sy) as u64);
             if x < right && y < bottom {
-                let offset = (y as usize * width + x as usize) * C;
-                let weights = [fraction(sx), fraction(sy)];
-                // Up to this pixel: what comes after may be written already.
-                let target = &mut target[..(first + i + 1) * C];
-                put_between::<T, C>(data, offset, width * C, weights, target, (first + i) * C);
+                row.offset.push(y as u32 * width as u32 + x as u32);
+                row.right.push(fraction(sx));
+                row.lower.push(fraction(sy));
             } else {
+                self.bilinear_pixels::<C>(target, first + i - row.offset.len(), row);
+                row.clear();
                 self.outside(target, first + i, [sx, sy]);
             }
         }
+        let end = first + points.len();
+        self.bilinear_pixels::<C>(target, end - row.offset.len(), row);
     }
 
     fn bilinear_strided(&self, target: &mut [T], first: usize, row: &Row) {
@@ -528,21 +560,30 @@ impl<'a, T: Element> Job<'a, T> {
 }
 
 /// The source points of row `y` under a projective map.
-fn project(matrix: &Matrix, y: usize, width: usize, points: &mut Vec<[i64; 2]>) {
+#[inline(always)]
+fn project(
+    matrix: &Matrix,
+    y: usize,
+    width: usize,
+    points: &mut Vec<[i64; 2]>,
+    to_fixed: impl Fn(f64) -> i64,
+) {
     let [rx, ry, rz] = matrix.rows();
     let y = y as f64;
     let start = [rx, ry, rz].map(|row| row[1] * y + row[2]);
+    let step = [rx[0], ry[0], rz[0]];
     points.resize(width, [0; 2]);
+    let points = points.as_mut_slice();
     vectorised(
         #[inline(always)]
-        || {
+        move || {
             for (x, point) in points.iter_mut().enumerate() {
-                let x = x as f64;
+                let x = f64::from(x as i32);
                 // Infinity and what is no number end up outside of all images.
-                let depth = start[2] + rz[0] * x;
+                let inverse = 1.0 / (start[2] + step[2] * x);
                 *point = [
-                    fixed((start[0] + rx[0] * x) / depth),
-                    fixed((start[1] + ry[0] * x) / depth),
+                    to_fixed((start[0] + step[0] * x) * inverse),
+                    to_fixed((start[1] + step[1] * x) * inverse),
                 ];
             }
         },

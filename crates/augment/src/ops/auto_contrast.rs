@@ -152,23 +152,25 @@ fn run<T: Element + PartialOrd>(data: &mut [T], channels: usize) {
         let (low, high) = (low.to_f32(), high.to_f32());
         [low, (high - low) / T::MAX]
     };
-    let stretch = |value: T, [low, scale]: [f32; 2]| {
-        let stretched = ((value.to_f32() - low) / scale).clamp(0.0, T::MAX);
-        if scale > 0.0 {
-            T::from_f32_truncated(stretched)
-        } else {
-            value
-        }
-    };
     if channels <= MOST {
         let mut lines = [[0.0; 2]; MOST];
         for (out, range) in lines.iter_mut().zip(ranges(data, channels)) {
             *out = line(range);
         }
-        map_channels(data, channels, |c| lines[c], stretch);
+        map_channels(data, channels, |c| lines[c], stretch::<T>);
     } else {
         let lines: Vec<_> = ranges(data, channels).map(line).collect();
-        map_channels(data, channels, |c| lines[c], stretch);
+        map_channels(data, channels, |c| lines[c], stretch::<T>);
+    }
+}
+
+#[inline(always)]
+fn stretch<T: Element>(value: T, [low, scale]: [f32; 2]) -> T {
+    let stretched = ((value.to_f32() - low) / scale).clamp(0.0, T::MAX);
+    if scale > 0.0 {
+        T::from_f32_truncated(stretched)
+    } else {
+        value
     }
 }
 

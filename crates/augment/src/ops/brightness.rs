@@ -2,7 +2,7 @@
 
 use super::pointwise::{Pointwise, pointwise_step};
 use super::{check_strength, fixed_step};
-use crate::kernel::Element;
+use crate::kernel::{Colours, Element, Tone};
 use crate::{AugmentError, ColorMatrix};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,20 @@ impl Pointwise for Brightness {
 
     fn matrix(&self) -> Option<ColorMatrix> {
         Some(ColorMatrix::line([self.factor; 3], [0.0; 3]))
+    }
+
+    fn tone(&self) -> Option<&dyn Tone> {
+        Some(self)
+    }
+}
+
+impl Tone for Brightness {
+    fn change(&self, colours: &mut Colours, _mean: [f32; 3]) {
+        let factor = self.factor;
+        colours.map_truncated(
+            #[inline(always)]
+            move |[r, g, b]| [r * factor, g * factor, b * factor],
+        );
     }
 }
 

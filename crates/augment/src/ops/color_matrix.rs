@@ -2,7 +2,7 @@
 
 use super::fixed_step;
 use crate::color::is_colour;
-use crate::kernel::{Element, map_colours, sum_channels, sum_colours};
+use crate::kernel::{Colours, Element, Tone, inlined, map_colours, sum_channels, sum_colours};
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
@@ -119,24 +119,44 @@ impl ColorMatrix {
         Ok(())
     }
 
-    /// Changes colours whose white is `T::MAX`, given their mean in that unit.
-    fn run<T: Element>(&self, data: &mut [T], channels: usize, mean: [f32; 3]) {
+    /// The change of colours whose white is `T::MAX`, given their mean in that
+    /// unit.
+    #[inline(always)]
+    fn on<T: Element>(&self, mean: [f32; 3]) -> impl Fn([f32; 3]) -> [f32; 3] + Copy {
         let of_mean = times(&self.mean, mean);
         let (color, shift) = self.parts();
         let rest: [f32; 3] = std::array::from_fn(|i| of_mean[i] + shift[i] * T::MAX);
         let [red, green, blue] = color;
-        let row = |[a, b, c]: [f32; 3], [r, g, b2]: [f32; 3], rest: f32| {
-            T::clipped(a * r + b * g + (c * b2 + rest))
-        };
-        let change = |x: [f32; 3]| {
-            [
-                row(red, x, rest[0]),
-                row(green, x, rest[1]),
-                row(blue, x, rest[2]),
-            ]
-        };
-        map_colours(data, channels, change, T::from_f32);
+        inlined(
+            #[inline(always)]
+            move |x: [f32; 3]| {
+                [
+                    row::<T>(red, x, rest[0]),
+                    row::<T>(green, x, rest[1]),
+                    row::<T>(blue, x, rest[2]),
+                ]
+            },
+        )
     }
+
+    fn run<T: Element>(&self, data: &mut [T], channels: usize, mean: [f32; 3]) {
+        map_colours(data, channels, self.on::<T>(mean), T::from_f32);
+    }
+}
+
+impl Tone for ColorMatrix {
+    fn needs_mean(&self) -> bool {
+        self.uses_mean()
+    }
+
+    fn change(&self, colours: &mut Colours, mean: [f32; 3]) {
+        colours.map(self.on::<u8>(mean));
+    }
+}
+
+#[inline(always)]
+fn row<T: Element>([a, b, c]: [f32; 3], [x, y, z]: [f32; 3], rest: f32) -> f32 {
+    T::clipped(a * x + b * y + (c * z + rest))
 }
 
 fn times(rows: &Rows, [x, y, z]: [f32; 3]) -> [f32; 3] {
@@ -171,7 +191,14 @@ impl Apply for ColorMatrix {
                 self.run(data, channels, mean([r, g, b].map(|sum| sum as f64)));
             }
             Values::F32(data) => {
-                let sum = |c: usize| sum_colours(data, channels, |colour| colour[c]);
+                let sum = |c: usize| {
+                    sum_colours(
+                        data,
+                        channels,
+                        #[inline(always)]
+                        |colour| colour[c],
+                    )
+                };
                 let sums = if self.uses_mean() {
                     [sum(0), sum(1), sum(2)]
                 } else {
@@ -185,6 +212,11 @@ impl Apply for ColorMatrix {
 
     fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
         Some(self.clone())
+    }
+
+    fn tone(&self) -> Option<&dyn Tone> {
+        // What is no number is refused by `apply`.
+        self.check().is_ok().then_some(self as &dyn Tone)
     }
 }
 

@@ -98,9 +98,12 @@ impl Apply for Contrast {
                     _ if !colour => {
                         data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
                     }
-                    GreyMean::Exact | GreyMean::PerChannel => {
-                        sum_colours(data, channels, |p| grey(p).floor())
-                    }
+                    GreyMean::Exact | GreyMean::PerChannel => sum_colours(
+                        data,
+                        channels,
+                        #[inline(always)]
+                        |p| grey(p).floor(),
+                    ),
                     GreyMean::Rounded => sum_colours(data, channels, grey_pillow),
                 };
                 let mean = (sum / area as f64) as f32;
@@ -108,9 +111,11 @@ impl Apply for Contrast {
                     GreyMean::Exact | GreyMean::PerChannel => mean,
                     GreyMean::Rounded => (mean + 0.5).floor(),
                 };
-                map_values(data, |v| {
-                    u8::from_f32_truncated(self.number(f32::from(v), mean, 255.0))
-                });
+                map_values(
+                    data,
+                    #[inline(always)]
+                    |v| u8::from_f32_truncated(self.number(f32::from(v), mean, 255.0)),
+                );
             }
             Values::F32(data) => {
                 let sum = if colour {
@@ -119,7 +124,11 @@ impl Apply for Contrast {
                     data.iter().copied().map(f64::from).sum::<f64>() / channels as f64
                 };
                 let mean = (sum / area as f64) as f32;
-                map_values(data, |v| self.number(v, mean, 1.0));
+                map_values(
+                    data,
+                    #[inline(always)]
+                    |v| self.number(v, mean, 1.0),
+                );
             }
         }
         Ok(())

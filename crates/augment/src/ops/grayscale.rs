@@ -83,8 +83,13 @@ impl Grayscale {
         scratch: &mut Scratch,
     ) -> Option<Vec<T>> {
         if self.method == GreyMethod::Luma {
-            let luma = |colour: [f32; 3]| [grey(colour); 3];
-            map_colours(data, channels, luma, T::from_f32_truncated);
+            map_colours(
+                data,
+                channels,
+                #[inline(always)]
+                |colour| [grey(colour); 3],
+                T::from_f32_truncated,
+            );
         } else {
             for pixel in data.chunks_exact_mut(channels) {
                 let luma = self.method.of([pixel[0], pixel[1], pixel[2]]);

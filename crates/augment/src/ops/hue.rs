@@ -2,7 +2,7 @@
 
 use super::fixed_step;
 use crate::color::{is_colour, turn_hue};
-use crate::kernel::{Element, map_colours};
+use crate::kernel::{Colours, Element, Tone, map_colours};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample};
 use serde::{Deserialize, Serialize};
@@ -44,20 +44,30 @@ impl Hue {
         }
     }
 
-    fn run<T: Element>(&self, data: &mut [T], channels: usize) {
-        // Bytes come back as torchvision converts them: 255.999 times, cut off.
-        let white = if T::IS_INTEGER {
-            T::MAX + 1.0 - 1e-3
+    /// The turn in sixths, from 0 on.
+    fn sixths(&self) -> f32 {
+        (f64::from(self.shift) * 6.0).rem_euclid(6.0) as f32
+    }
+
+    /// Bytes come back as torchvision converts them: 255.999 times, cut off. What
+    /// is less than a thousandth below a whole number counts as that, so that
+    /// nearest numbers do.
+    fn line<T: Element>() -> [f32; 2] {
+        if T::IS_INTEGER {
+            [(T::MAX + 1.0 - 1e-3) / T::MAX, 1e-3 - 0.5]
         } else {
-            1.0
-        };
-        let sixths = (f64::from(self.shift) * 6.0).rem_euclid(6.0) as f32;
-        let scale = white / T::MAX;
+            [1.0, 0.0]
+        }
+    }
+
+    fn run<T: Element>(&self, data: &mut [T], channels: usize) {
+        let (sixths, line) = (self.sixths(), Self::line::<T>());
         map_colours(
             data,
             channels,
-            |colour| turn_hue(colour, sixths),
-            |c| T::from_f32_truncated(c * scale),
+            #[inline(always)]
+            move |colour| turn_hue(colour, sixths, line),
+            T::from_f32,
         );
     }
 }
@@ -69,6 +79,20 @@ impl Apply for Hue {
             each_type!(sample.image.values_mut(), data => self.run(data, channels));
         }
         Ok(())
+    }
+
+    fn tone(&self) -> Option<&dyn Tone> {
+        Some(self)
+    }
+}
+
+impl Tone for Hue {
+    fn change(&self, colours: &mut Colours, _mean: [f32; 3]) {
+        let (sixths, line) = (self.sixths(), Self::line::<u8>());
+        colours.map(
+            #[inline(always)]
+            move |colour| turn_hue(colour, sixths, line),
+        );
     }
 }
 

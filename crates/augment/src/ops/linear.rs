@@ -1,7 +1,7 @@
 //! A straight line per channel: `linear`.
 
 use super::fixed_step;
-use crate::kernel::{Element, map_channels, map_values};
+use crate::kernel::{Element, inlined, map_channels, map_values};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, ColorMatrix, Sample};
 use serde::{Deserialize, Serialize};
@@ -54,11 +54,19 @@ impl Linear {
 
     fn run<T: Element>(&self, data: &mut [T], channels: usize) {
         let of = |values: &[f32], c: usize| values[if values.len() == 1 { 0 } else { c }];
-        let change = |value: T, [scale, shift]: [f32; 2]| {
-            T::from_f32(T::clipped(scale * value.to_f32() + shift))
-        };
+        let change = inlined(
+            #[inline(always)]
+            |value: T, [scale, shift]: [f32; 2]| {
+                T::from_f32(T::clipped(scale * value.to_f32() + shift))
+            },
+        );
         if let ([scale], [shift]) = (&*self.scale, &*self.shift) {
-            map_values(data, |value| change(value, [*scale, *shift * T::MAX]));
+            let line = [*scale, *shift * T::MAX];
+            map_values(
+                data,
+                #[inline(always)]
+                |value| change(value, line),
+            );
         } else {
             let of = |c: usize| [of(&self.scale, c), of(&self.shift, c) * T::MAX];
             map_channels(data, channels, of, change);

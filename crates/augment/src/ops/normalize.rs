@@ -1,7 +1,7 @@
 //! Zero mean and unit variance: `normalize`.
 
 use super::fixed_step;
-use crate::kernel::{convert_channels, map_channels};
+use crate::kernel::{convert_channels, inlined, map_channels};
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
 
@@ -90,13 +90,19 @@ impl Apply for Normalize {
             (Values::U8(bytes), scratch) => {
                 let mut numbers = scratch.take(bytes.len());
                 let of = |c: usize| self.of_byte(c);
-                convert_channels(bytes, &mut numbers, channels, of, |v, [mean, scale]| {
-                    (f32::from(v) - mean) * scale
-                });
+                let change = inlined(
+                    #[inline(always)]
+                    |v, [mean, scale]: [f32; 2]| (f32::from(v) - mean) * scale,
+                );
+                convert_channels(bytes, &mut numbers, channels, of, change);
                 image.replace(Values::F32(numbers), size, channels);
             }
             (Values::F32(data), _) => {
-                map_channels(data, channels, of, |v, [mean, std]| (v - mean) / std);
+                let change = inlined(
+                    #[inline(always)]
+                    |v, [mean, std]: [f32; 2]| (v - mean) / std,
+                );
+                map_channels(data, channels, of, change);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What operations that change every value by itself have in common.
 
-use crate::kernel::{look_up, map_values};
+use crate::kernel::{Tone, look_up, map_values};
 use crate::{AugmentError, ColorMatrix, Sample, Values};
 
 /// A change of single values. Bytes are a function of 256 values, numbers are
@@ -10,6 +10,10 @@ pub(crate) trait Pointwise {
     fn number(&self, value: f32) -> f32;
     /// The change as a matrix, if it is linear but for clipping.
     fn matrix(&self) -> Option<ColorMatrix> {
+        None
+    }
+    /// The change as a tone, if it is quick as one.
+    fn tone(&self) -> Option<&dyn Tone> {
         None
     }
     /// Whether [`Pointwise::byte`] is plain arithmetic that vectorises.
@@ -27,12 +31,20 @@ pub(crate) fn apply(map: &impl Pointwise, sample: &mut Sample) -> Result<(), Aug
         Values::U8(data) => {
             // Arithmetic on many bytes at once beats a table.
             if map.is_cheap() {
-                map_values(data, |v| map.byte(v));
+                map_values(
+                    data,
+                    #[inline(always)]
+                    |v| map.byte(v),
+                );
             } else {
                 look_up(data, &table(map));
             }
         }
-        Values::F32(data) => map_values(data, |v| map.number(v)),
+        Values::F32(data) => map_values(
+            data,
+            #[inline(always)]
+            |v| map.number(v),
+        ),
     }
     Ok(())
 }
@@ -51,6 +63,10 @@ macro_rules! pointwise_step {
 
             fn color_matrix(&self, _channels: usize) -> Option<$crate::ColorMatrix> {
                 $crate::ops::pointwise::Pointwise::matrix(self)
+            }
+
+            fn tone(&self) -> Option<&dyn $crate::kernel::Tone> {
+                $crate::ops::pointwise::Pointwise::tone(self)
             }
         }
     };

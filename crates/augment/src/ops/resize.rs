@@ -95,14 +95,7 @@ impl ResizeRegion {
 impl Apply for ResizeRegion {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
         self.image(&mut sample.image, self.filter)?;
-        for mask in &mut sample.masks {
-            let filter = match self.filter {
-                ResizeFilter::NearestExact => ResizeFilter::NearestExact,
-                _ => ResizeFilter::Nearest,
-            };
-            self.image(mask, filter)?;
-        }
-        sample.move_targets(self.size, |x, y| self.map(x, y))
+        self.targets(sample)
     }
 
     fn output(&self, _input: Size) -> Size {
@@ -145,6 +138,18 @@ impl Apply for ResizeRegion {
 }
 
 impl ResizeRegion {
+    /// Resizes masks and moves boxes and points.
+    pub(crate) fn targets(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        for mask in &mut sample.masks {
+            let filter = match self.filter {
+                ResizeFilter::NearestExact => ResizeFilter::NearestExact,
+                _ => ResizeFilter::Nearest,
+            };
+            self.image(mask, filter)?;
+        }
+        sample.move_targets(self.size, |x, y| self.map(x, y))
+    }
+
     fn map(&self, x: f64, y: f64) -> (f64, f64) {
         let (across, down) = self.scale();
         let x = (x + 0.5 - self.region.left as f64) * across - 0.5;

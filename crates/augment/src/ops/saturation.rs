@@ -2,7 +2,7 @@
 
 use super::{check_strength, fixed_step};
 use crate::color::{LUMA, grey, hsv_to_rgb, is_colour, rgb_to_hsv};
-use crate::kernel::{Element, map_colours};
+use crate::kernel::{Colours, Element, Tone, inlined, map_colours};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, ColorMatrix, Sample};
 use serde::{Deserialize, Serialize};
@@ -60,21 +60,33 @@ impl Saturation {
         check_strength("saturation", "factor", self.factor)
     }
 
+    #[inline(always)]
+    fn on_luma<T: Element>(&self) -> impl Fn([f32; 3]) -> [f32; 3] + Copy {
+        let factor = self.factor;
+        inlined(
+            #[inline(always)]
+            move |[r, g, b]: [f32; 3]| {
+                let luma = grey([r, g, b]);
+                let luma = if T::IS_INTEGER { luma.floor() } else { luma };
+                let rest = luma * (1.0 - factor);
+                [r, g, b].map(
+                    #[inline(always)]
+                    |c| T::clipped(c * factor + rest),
+                )
+            },
+        )
+    }
+
     fn run<T: Element>(&self, data: &mut [T], channels: usize) {
         match self.of {
             SaturationOf::Luma => {
-                let change = |rgb: [f32; 3]| {
-                    let luma = grey(rgb);
-                    let luma = if T::IS_INTEGER { luma.floor() } else { luma };
-                    let rest = luma * (1.0 - self.factor);
-                    rgb.map(|c| T::clipped(c * self.factor + rest))
-                };
-                map_colours(data, channels, change, T::from_f32_truncated);
+                map_colours(data, channels, self.on_luma::<T>(), T::from_f32_truncated);
             }
             SaturationOf::Hsv => {
-                let change = |rgb: [f32; 3]| {
+                let factor = self.factor;
+                let change = move |rgb: [f32; 3]| {
                     let [h, s, v] = rgb_to_hsv(rgb.map(|c| c / T::MAX));
-                    hsv_to_rgb([h, (s * self.factor).clamp(0.0, 1.0), v])
+                    hsv_to_rgb([h, (s * factor).clamp(0.0, 1.0), v])
                 };
                 map_colours(data, channels, change, |c| T::from_f32(c * T::MAX));
             }
@@ -91,6 +103,10 @@ impl Apply for Saturation {
         Ok(())
     }
 
+    fn tone(&self) -> Option<&dyn Tone> {
+        (self.of == SaturationOf::Luma).then_some(self as &dyn Tone)
+    }
+
     fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
         let rest = LUMA.map(|weight| weight * (1.0 - self.factor));
         let row = |i: usize| {
@@ -99,6 +115,12 @@ impl Apply for Saturation {
             row
         };
         (self.of == SaturationOf::Luma).then(|| ColorMatrix::new([row(0), row(1), row(2)]))
+    }
+}
+
+impl Tone for Saturation {
+    fn change(&self, colours: &mut Colours, _mean: [f32; 3]) {
+        colours.map_truncated(self.on_luma::<u8>());
     }
 }
 

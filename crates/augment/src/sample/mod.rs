@@ -75,11 +75,16 @@ impl Sample {
     /// # Errors
     /// [`AugmentError::BatchSize`] for the first that hasn't.
     pub fn validate(&self) -> Result<(), AugmentError> {
-        match self.masks.iter().find(|m| m.size() != self.image.size()) {
+        self.validate_for(self.image.size())
+    }
+
+    /// Checks that masks have that size.
+    pub(crate) fn validate_for(&self, size: crate::Size) -> Result<(), AugmentError> {
+        match self.masks.iter().find(|mask| mask.size() != size) {
             Some(mask) => Err(AugmentError::BatchSize {
                 operation: "sample: mask",
                 got: mask.size(),
-                expected: self.image.size(),
+                expected: size,
             }),
             None => Ok(()),
         }
@@ -87,6 +92,11 @@ impl Sample {
 
     pub(crate) fn warp(&mut self, warp: &Warp) -> Result<(), AugmentError> {
         self.image.warp(warp)?;
+        self.warp_targets(warp)
+    }
+
+    /// Moves everything but the image.
+    pub(crate) fn warp_targets(&mut self, warp: &Warp) -> Result<(), AugmentError> {
         if !self.masks.is_empty() {
             let labels = Warp {
                 interpolation: Interpolation::Nearest,
