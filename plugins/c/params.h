@@ -58,7 +58,8 @@ static FirecraftStatus read_params(FirecraftStr text, Param *params, size_t coun
     at = skip_space(at, end);
     char digits[64];
     size_t n = 0;
-    while (at < end && n + 1 < sizeof digits && strchr("+-.0123456789eE", *at) != NULL) {
+    while (at < end && n + 1 < sizeof digits && *at != 0 &&
+           strchr("+-.0123456789eE", *at) != NULL) {
       digits[n++] = *at++;
     }
     digits[n] = 0;

@@ -86,10 +86,17 @@ static size_t bytes_of(const FirecraftView *view) {
 }
 
 /* Image and masks may be the source's own; memmove allows for it. */
-static void copy(const FirecraftView *from, const FirecraftView *to) {
-  if (from->data != to->data && from->ndim > 0 && bytes_of(from) > 0) {
-    memmove(to->data, from->data, bytes_of(from));
+static FirecraftStatus copy(const FirecraftView *from, const FirecraftView *to,
+                            const FirecraftSink *error) {
+  if (from->data == to->data || from->ndim == 0 || bytes_of(from) == 0) {
+    return FIRECRAFT_STATUS_OK;
   }
+  /* The room is what the destination says, whatever the plan said. */
+  if (bytes_of(from) != bytes_of(to)) {
+    return firecraft_fail(error, "source and destination differ in size");
+  }
+  memmove(to->data, from->data, bytes_of(from));
+  return FIRECRAFT_STATUS_OK;
 }
 
 static FirecraftStatus apply(const void *instance, size_t count, const FirecraftBytes *plans,
@@ -105,13 +112,20 @@ static FirecraftStatus apply(const void *instance, size_t count, const Firecraft
     if (drawn.period == 0) {
       return firecraft_fail(error, "a plan that is not one");
     }
-    copy(&src[n].image, &dst[n].image);
-    darken(&drawn, &dst[n].image);
-    for (size_t i = 0; i < src[n].mask_count; i++) {
-      copy(&src[n].masks[i], &dst[n].masks[i]);
+    FirecraftStatus status = copy(&src[n].image, &dst[n].image, error);
+    for (size_t i = 0; i < src[n].mask_count && status == FIRECRAFT_STATUS_OK; i++) {
+      status = copy(&src[n].masks[i], &dst[n].masks[i], error);
     }
-    copy(&src[n].boxes, &dst[n].boxes);
-    copy(&src[n].points, &dst[n].points);
+    if (status == FIRECRAFT_STATUS_OK) {
+      status = copy(&src[n].boxes, &dst[n].boxes, error);
+    }
+    if (status == FIRECRAFT_STATUS_OK) {
+      status = copy(&src[n].points, &dst[n].points, error);
+    }
+    if (status != FIRECRAFT_STATUS_OK) {
+      return status;
+    }
+    darken(&drawn, &dst[n].image);
     dst[n].box_count = src[n].boxes.ndim > 0 ? (size_t)src[n].boxes.shape[0] : 0;
     dst[n].point_count = src[n].points.ndim > 0 ? (size_t)src[n].points.shape[0] : 0;
     for (size_t i = 0; i < dst[n].box_count; i++) {

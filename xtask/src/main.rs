@@ -1,9 +1,11 @@
-//! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins | new-plugin | nightly`.
+//! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins |
+//! new-plugin | miri | valgrind | nightly`.
 //!
 //! What lives here: what a contributor runs by hand and CI runs by itself. What
 //! must not: anything a user of the library needs; the `firecraft` command is
 //! in `crates/cli`.
 
+mod checkers;
 mod deps;
 mod header;
 mod plugins;
@@ -25,6 +27,8 @@ usage: cargo xtask TASK
   header        the C header of the plugin ABI (--check: is it up to date?)
   plugins       the example plugins, in Rust and in C
   new-plugin    a new plugin from the template: NAME [FOLDER]
+  miri          the plugin boundary under Miri, where it is installed
+  valgrind      the plugins and their faults under valgrind, where it is installed
   nightly       what takes long: a million random schedules, the storm of crashes
                 of the trainer
 ";
@@ -58,6 +62,8 @@ fn run(arguments: Vec<String>) -> Result<bool> {
         "header" => header::run(&root(), rest),
         "plugins" => plugins::build(&root(), rest),
         "new-plugin" => plugins::create(&root(), rest),
+        "miri" => checkers::miri(rest),
+        "valgrind" => checkers::valgrind(&root(), rest),
         "nightly" => {
             let test = |package: &str, name: &str| {
                 cargo(&["test", "--release", "-p", package, "--test", name])

@@ -30,6 +30,7 @@ pub struct Opaque {
     author: Author,
     version: u32,
     plan: Vec<u8>,
+    before: Size,
     size: Size,
 }
 
@@ -41,13 +42,20 @@ enum Author {
 
 impl Opaque {
     /// A step of that transform: its plan, in a form of its own that has this
-    /// version, for a result of that size.
+    /// version, from an image of size `before` to one of size `size`.
     #[must_use]
-    pub fn new(author: Arc<dyn External>, version: u32, plan: Vec<u8>, size: Size) -> Self {
+    pub fn new(
+        author: Arc<dyn External>,
+        version: u32,
+        plan: Vec<u8>,
+        before: Size,
+        size: Size,
+    ) -> Self {
         Self {
             author: Author::Here(author),
             version,
             plan,
+            before,
             size,
         }
     }
@@ -73,6 +81,12 @@ impl Opaque {
         &self.plan
     }
 
+    /// The size of the image that it was planned for, and alone suits.
+    #[must_use]
+    pub const fn before(&self) -> Size {
+        self.before
+    }
+
     /// The size of the result.
     #[must_use]
     pub const fn size(&self) -> Size {
@@ -94,6 +108,19 @@ impl Opaque {
 
 impl Apply for Opaque {
     fn apply(&self, sample: &mut Sample) -> Result<(), AugmentError> {
+        sample.validate()?;
+        // Code outside lays out its memory by the plan: another size would be
+        // written where there is no room for it.
+        if sample.image.size() != self.before {
+            return Err(AugmentError::External {
+                operation: self.spec().type_name.clone(),
+                message: format!(
+                    "the step was planned for an image of {}, this one has {}; plan again",
+                    self.before,
+                    sample.image.size()
+                ),
+            });
+        }
         match &self.author {
             Author::Here(external) => external.apply(self, sample),
             Author::Named(spec) => Err(AugmentError::External {
@@ -123,6 +150,7 @@ impl fmt::Debug for Opaque {
             .field("spec", self.spec())
             .field("version", &self.version)
             .field("plan", &String::from_utf8_lossy(&self.plan))
+            .field("before", &self.before)
             .field("size", &self.size)
             .finish()
     }
@@ -133,6 +161,7 @@ impl PartialEq for Opaque {
         self.spec() == other.spec()
             && self.version == other.version
             && self.plan == other.plan
+            && self.before == other.before
             && self.size == other.size
     }
 }
@@ -144,6 +173,7 @@ struct Written {
     version: u32,
     /// Hexadecimal digits: the plan may be any bytes.
     plan: String,
+    before: Size,
     size: Size,
 }
 
@@ -153,6 +183,7 @@ impl Serialize for Opaque {
             spec: self.spec().clone(),
             version: self.version,
             plan: self.plan.iter().map(|byte| format!("{byte:02x}")).collect(),
+            before: self.before,
             size: self.size,
         }
         .serialize(serializer)
@@ -168,6 +199,7 @@ impl<'de> Deserialize<'de> for Opaque {
             author: Author::Named(written.spec),
             version: written.version,
             plan,
+            before: written.before,
             size: written.size,
         })
     }
@@ -230,7 +262,7 @@ mod tests {
         }
         fn plan(&self, meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError> {
             let by = key.word(0) as u8 % 8 + 1;
-            Ok(Opaque::new(self.0.clone(), 1, vec![by], meta.size).into())
+            Ok(Opaque::new(self.0.clone(), 1, vec![by], meta.size, meta.size).into())
         }
         fn spec(&self) -> Result<Spec, SpecError> {
             Ok(self.0.spec.clone())
@@ -288,6 +320,47 @@ mod tests {
         let mut registries = Registries::new();
         let transforms = registries.get_mut::<Transforms>();
         assert!(read.bind(transforms).is_err());
+        transforms
+            .register("add", "", |_, _| Ok(Box::new(Adding(Add::arc()))))
+            .unwrap();
+        read.bind(transforms).unwrap();
+        let (mut a, mut b) = (sample(), sample());
+        read.apply(&mut a).unwrap();
+        plan.apply(&mut b).unwrap();
+        assert_eq!(a, b);
+    }
+
+    #[test]
+    fn a_sample_of_another_size_or_with_odd_masks_is_refused() {
+        let plan = Adding(Add::arc())
+            .plan(&sample().meta(), Key::from_seed(3))
+            .unwrap();
+        let mut larger =
+            Sample::new(Image::from_u8((0..20).collect(), Size::new(5, 4), 1).unwrap());
+        let before = larger.clone();
+        let error = plan.apply(&mut larger).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "add: the step was planned for an image of 3x4 (height x width), this one has 5x4 (height x width); plan again"
+        );
+        assert_eq!(larger, before);
+
+        let mut odd = sample();
+        odd.masks = vec![before.image];
+        assert!(plan.steps[0].as_apply().apply(&mut odd).is_err());
+    }
+
+    #[test]
+    fn plans_inside_of_a_mixture_are_bound_too() {
+        let inner = Adding(Add::arc())
+            .plan(&sample().meta(), Key::from_seed(3))
+            .unwrap();
+        let branches = vec![(1.0, inner)];
+        let plan = Plan::from(crate::ops::Blend { branches });
+        let json = serde_json::to_string(&plan).unwrap();
+        let mut read: Plan = serde_json::from_str(&json).unwrap();
+        let mut registries = Registries::new();
+        let transforms = registries.get_mut::<Transforms>();
         transforms
             .register("add", "", |_, _| Ok(Box::new(Adding(Add::arc()))))
             .unwrap();

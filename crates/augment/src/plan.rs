@@ -373,8 +373,14 @@ impl Plan {
     /// If the registry doesn't know such a transform: its plugin isn't loaded.
     pub fn bind(&mut self, transforms: &Registry<Transforms>) -> Result<(), SpecError> {
         for step in &mut self.steps {
-            if let Step::Opaque(opaque) = step {
-                opaque.bind(transforms)?;
+            match step {
+                Step::Opaque(opaque) => opaque.bind(transforms)?,
+                Step::Blend(blend) => {
+                    for (_, branch) in &mut blend.branches {
+                        branch.bind(transforms)?;
+                    }
+                }
+                _ => {}
             }
         }
         Ok(())

@@ -1,5 +1,8 @@
 //! What plugins cost beside built-in code: `cost FAULTS_LIBRARY [LIBRARY…]`, the
 //! library of the package `faults` first; of the others, the schedulers' steps.
+//!
+//! What is compared with a built-in operation does the same arithmetic, laid out
+//! and compiled alike, which is checked: what differs is the boundary.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::{
@@ -9,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use firecraft_augment::{Image, Invert, Plan, Sample, Size, Transform};
+use firecraft_augment::{Hue, Image, Invert, Plan, Sample, Size, Transform};
 use firecraft_key::Key;
 use firecraft_plugin_host::{Plugin, probe};
 use firecraft_schedule::{Scheduler, StepContext};
@@ -64,41 +67,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     loads.sort_by(f64::total_cmp);
     println!("load, median      {:8.2} ms", loads[10]);
 
-    let size = Size::new(224, 224);
-    let image = Image::from_u8(vec![100; size.area() * 3], size, 3)?;
-    let (mut mine, mut theirs) = (Sample::new(image.clone()), Sample::new(image));
-    let meta = mine.meta();
+    let mut sample = card(false)?;
+    let meta = sample.meta();
     let noop = plugin.transform(&Spec::new("noop"))?;
     let key = Key::from_seed(1);
-    let (whole, planning) = medians(
-        || {
-            let plan = noop.plan(&meta, key).map(|plan| plan.apply(&mut mine));
-            let _ = black_box(plan);
-        },
+    let plan = noop.plan(&meta, key)?;
+    let (planning, applying) = medians(
         || {
             let _ = black_box(noop.plan(&meta, key));
         },
+        || {
+            let _ = black_box(plan.apply(&mut sample));
+        },
     );
-    println!("no-op, plan+apply {:8.3} µs per image", whole * 1e6);
     println!("no-op, plan       {:8.3} µs", planning * 1e6);
+    println!("no-op, apply      {:8.3} µs per image", applying * 1e6);
 
-    let invert = plugin.transform(&Spec::new("plugin_invert"))?;
-    let plan = invert.plan(&meta, key)?;
-    let built_in = Plan::from(Invert::new());
-    let (outside, inside) = medians(
-        || {
-            let _ = black_box(plan.apply(&mut mine));
-        },
-        || {
-            let _ = black_box(built_in.apply(&mut theirs));
-        },
-    );
-    println!("invert, built in  {:8.3} µs at 224x224x3", inside * 1e6);
-    println!(
-        "invert, plugin    {:8.3} µs, ratio {:.3}",
-        outside * 1e6,
-        outside / inside
-    );
+    let invert = Spec::new("plugin_invert");
+    compare(&plugin, "invert", &invert, Invert::new().into(), false)?;
+    let hue = Spec::new("plugin_hue").with("shift", 0.3);
+    for floats in [false, true] {
+        compare(&plugin, "hue", &hue, Hue::new(0.3).into(), floats)?;
+    }
 
     steps(&plugin, &Spec::new("plugin_constant").with("value", 0.1))?;
     for path in arguments {
@@ -109,6 +99,57 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    Ok(())
+}
+
+/// 224 by 224 pixels of all colours.
+fn card(floats: bool) -> Result<Sample, Box<dyn Error>> {
+    let size = Size::new(224, 224);
+    let key = Key::from_seed(0);
+    let bytes: Vec<u8> = (0..size.area() as u64 * 3)
+        .map(|i| key.word(i) as u8)
+        .collect();
+    let image = if floats {
+        let floats = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        Image::from_f32(floats, size, 3)?
+    } else {
+        Image::from_u8(bytes, size, 3)?
+    };
+    Ok(Sample::new(image))
+}
+
+/// An operation of the plugin beside the built-in one that does the same.
+fn compare(
+    plugin: &Plugin,
+    name: &str,
+    spec: &Spec,
+    built_in: Plan,
+    floats: bool,
+) -> Result<(), Box<dyn Error>> {
+    let (mut mine, mut theirs) = (card(floats)?, card(floats)?);
+    let plan = plugin
+        .transform(spec)?
+        .plan(&mine.meta(), Key::from_seed(1))?;
+    plan.apply(&mut mine)?;
+    built_in.apply(&mut theirs)?;
+    if mine.image != theirs.image {
+        return Err(format!("{spec} and the built-in {name} give two images").into());
+    }
+    let (outside, inside) = medians(
+        || {
+            let _ = black_box(plan.apply(&mut mine));
+        },
+        || {
+            let _ = black_box(built_in.apply(&mut theirs));
+        },
+    );
+    println!(
+        "{name:6} {:6} {:10.3} µs as a plugin, {:8.3} µs built in: {:+.1} % at 224x224x3",
+        if floats { "floats" } else { "bytes" },
+        outside * 1e6,
+        inside * 1e6,
+        (outside / inside - 1.0) * 100.0
+    );
     Ok(())
 }
 

@@ -22,9 +22,10 @@ pub(crate) struct Verified {
 
 /// Checks a file and reads it.
 ///
-/// The file is opened once and by its real path; owner and mode are those of
-/// what was opened, and the hash is that of what was read, so that exchanging
-/// the file or a link on the way in between changes nothing.
+/// The file is opened once and by its real path, in folders that nobody else can
+/// write; owner and mode are those of what was opened, and the hash is that of
+/// what was read, so that exchanging the file or a link on the way in between
+/// changes nothing.
 pub(crate) fn verify(path: &Path, sha256: Option<&str>) -> Result<Verified, PluginError> {
     if !path.is_absolute() {
         return Err(PluginError::NotAbsolute {
@@ -35,8 +36,7 @@ pub(crate) fn verify(path: &Path, sha256: Option<&str>) -> Result<Verified, Plug
         path: path.to_owned(),
         source,
     };
-    let real = fs::canonicalize(path).map_err(failed)?;
-    folders(&real).map_err(failed)??;
+    let real = trust::resolve(path).map_err(failed)??;
     // Opening a pipe would wait for its other end.
     if !fs::symlink_metadata(&real).map_err(failed)?.is_file() {
         return Err(PluginError::NotAFile {
@@ -108,10 +108,11 @@ pub fn sha256(path: &Path) -> Result<String, PluginError> {
 #[cfg(unix)]
 mod trust {
     use std::{
-        fs::{File, Metadata, OpenOptions},
+        ffi::OsString,
+        fs::{self, File, Metadata, OpenOptions},
         io,
         os::unix::fs::{MetadataExt, OpenOptionsExt},
-        path::Path,
+        path::{Component, Path, PathBuf},
     };
 
     use crate::PluginError;
@@ -119,6 +120,59 @@ mod trust {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     /// Entries of such a folder are safe from everyone but their owners.
     const STICKY: u32 = 0o1000;
+
+    /// As many as the kernel follows.
+    const LINK_LIMIT: usize = 40;
+
+    /// Where an absolute path leads, if nobody else can lead it anywhere else:
+    /// every folder on the way is looked at before what lies in it, and so is
+    /// every link. Looking at the real path alone would not do: whoever can
+    /// change a link chooses among all files that are to be trusted.
+    pub(super) fn resolve(path: &Path) -> io::Result<Result<PathBuf, PluginError>> {
+        let mut real = PathBuf::from("/");
+        let mut ahead = parts(path);
+        let mut links = 0;
+        while let Some(part) = ahead.pop() {
+            if part == ".." {
+                real.pop();
+                continue;
+            }
+            if let Err(untrusted) = folder(&real, &fs::symlink_metadata(&real)?) {
+                return Ok(Err(untrusted));
+            }
+            let next = real.join(part);
+            let metadata = fs::symlink_metadata(&next)?;
+            if metadata.is_symlink() {
+                links += 1;
+                if links > LINK_LIMIT {
+                    return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                }
+                if let Err(untrusted) = owner(&next, &metadata) {
+                    return Ok(Err(untrusted));
+                }
+                let target = fs::read_link(&next)?;
+                if target.is_absolute() {
+                    real = PathBuf::from("/");
+                }
+                ahead.extend(parts(&target));
+            } else if ahead.is_empty() || metadata.is_dir() {
+                real = next;
+            } else {
+                return Err(io::Error::from_raw_os_error(libc::ENOTDIR));
+            }
+        }
+        Ok(Ok(real))
+    }
+
+    /// The names in a path, the last one first.
+    fn parts(path: &Path) -> Vec<OsString> {
+        let name = |part: Component<'_>| match part {
+            Component::Normal(name) => Some(name.to_owned()),
+            Component::ParentDir => Some("..".into()),
+            _ => None,
+        };
+        path.components().rev().filter_map(name).collect()
+    }
 
     /// The file itself, never what a link in its place points to.
     pub(super) fn open(path: &Path) -> io::Result<File> {
@@ -172,12 +226,16 @@ mod trust {
 #[cfg(not(unix))]
 mod trust {
     use std::{
-        fs::{File, Metadata},
+        fs::{self, File, Metadata},
         io,
-        path::Path,
+        path::{Path, PathBuf},
     };
 
     use crate::PluginError;
+
+    pub(super) fn resolve(path: &Path) -> io::Result<Result<PathBuf, PluginError>> {
+        fs::canonicalize(path).map(Ok)
+    }
 
     pub(super) fn open(path: &Path) -> io::Result<File> {
         File::open(path)

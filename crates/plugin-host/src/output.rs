@@ -13,66 +13,84 @@ const fn canary(at: usize) -> u8 {
 }
 
 /// An array to be written, in checked mode between canaries.
-pub(crate) struct Output {
-    values: Values,
+pub(crate) struct Fenced<T> {
+    values: Vec<T>,
     margin: usize,
     len: usize,
+}
+
+impl<T: Copy + PartialEq + From<u8>> Fenced<T> {
+    /// `len` times `value`.
+    pub(crate) fn new(value: T, len: usize, checked: bool) -> Self {
+        let margin = if checked { CANARIES } else { 0 };
+        let mut fenced = Self {
+            values: vec![value; len + 2 * margin],
+            margin,
+            len,
+        };
+        for at in fenced.canaries() {
+            fenced.values[at] = T::from(canary(at));
+        }
+        fenced
+    }
+
+    fn canaries(&self) -> impl Iterator<Item = usize> + use<T> {
+        let end = self.margin + self.len;
+        (0..self.margin).chain(end..end + self.margin)
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Where the plugin may write.
+    pub(crate) fn start(&mut self) -> *mut T {
+        self.values.as_mut_ptr().wrapping_add(self.margin)
+    }
+
+    /// What the plugin wrote, or `None` if it wrote beside it.
+    pub(crate) fn finish(mut self) -> Option<Vec<T>> {
+        let whole = self
+            .canaries()
+            .all(|at| self.values[at] == T::from(canary(at)));
+        if self.margin > 0 {
+            self.values.drain(..self.margin);
+            self.values.truncate(self.len);
+        }
+        whole.then_some(self.values)
+    }
+}
+
+/// An array of the values of an image or a mask.
+pub(crate) enum Output {
+    U8(Fenced<u8>),
+    F32(Fenced<f32>),
 }
 
 impl Output {
     /// `len` zeros of the type of `like`.
     pub(crate) fn new(like: &Values, len: usize, checked: bool) -> Self {
-        let margin = if checked { CANARIES } else { 0 };
-        let mut output = Self {
-            values: match like {
-                Values::U8(_) => Values::U8(vec![0; len + 2 * margin]),
-                Values::F32(_) => Values::F32(vec![0.0; len + 2 * margin]),
-            },
-            margin,
-            len,
-        };
-        for at in output.canaries() {
-            match &mut output.values {
-                Values::U8(bytes) => bytes[at] = canary(at),
-                Values::F32(floats) => floats[at] = f32::from(canary(at)),
-            }
+        match like {
+            Values::U8(_) => Self::U8(Fenced::new(0, len, checked)),
+            Values::F32(_) => Self::F32(Fenced::new(0.0, len, checked)),
         }
-        output
-    }
-
-    fn canaries(&self) -> impl Iterator<Item = usize> + use<> {
-        let end = self.margin + self.len;
-        (0..self.margin).chain(end..end + self.margin)
     }
 
     /// Where the plugin may write.
     pub(crate) fn start(&mut self) -> *mut c_void {
-        match &mut self.values {
-            Values::U8(bytes) => bytes[self.margin..].as_mut_ptr().cast(),
-            Values::F32(floats) => floats[self.margin..].as_mut_ptr().cast(),
+        match self {
+            Self::U8(bytes) => bytes.start().cast(),
+            Self::F32(floats) => floats.start().cast(),
         }
     }
 
     /// What the plugin wrote, or `None` if it wrote beside it.
     pub(crate) fn finish(self) -> Option<Values> {
-        let whole = self.canaries().all(|at| match &self.values {
-            Values::U8(bytes) => bytes[at] == canary(at),
-            Values::F32(floats) => floats[at] == f32::from(canary(at)),
-        });
-        let (margin, len) = (self.margin, self.len);
-        whole.then(|| match self.values {
-            Values::U8(bytes) => Values::U8(trim(bytes, margin, len)),
-            Values::F32(floats) => Values::F32(trim(floats, margin, len)),
-        })
+        match self {
+            Self::U8(bytes) => bytes.finish().map(Values::U8),
+            Self::F32(floats) => floats.finish().map(Values::F32),
+        }
     }
-}
-
-fn trim<T>(mut values: Vec<T>, margin: usize, len: usize) -> Vec<T> {
-    if margin > 0 {
-        values.drain(..margin);
-        values.truncate(len);
-    }
-    values
 }
 
 /// The type of values as the ABI has it.
@@ -124,6 +142,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_and_values_are_fenced_alike() {
+        for at in [-1_isize, 2] {
+            let mut values = Fenced::new(f64::NAN, 2, true);
+            // SAFETY: the canaries are part of the allocation.
+            unsafe { *values.start().offset(at) = 0.5 };
+            assert_eq!(values.finish(), None);
+        }
+        let mut origins = Fenced::new(u32::MAX, 2, true);
+        // SAFETY: the first of two.
+        unsafe { *origins.start() = 7 };
+        assert_eq!(origins.finish(), Some(vec![7, u32::MAX]));
     }
 
     #[test]

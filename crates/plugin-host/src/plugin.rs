@@ -184,9 +184,10 @@ impl Plugin {
         self.classes.iter().map(Arc::as_ref)
     }
 
-    /// Whether what transforms of this plugin write lies between canaries, which
-    /// are checked after each call: a write beside an image or a mask is then an
-    /// error by name, before it does harm elsewhere. Costs a copy per image.
+    /// Whether what types of this plugin write lies between canaries, which are
+    /// checked after each call: a write beside an image, a mask, a table of rows
+    /// or a scheduler's values is then an error by name, before it does harm
+    /// elsewhere. Costs a copy per image.
     #[must_use]
     pub fn checked(mut self, checked: bool) -> Self {
         self.checked = checked;
@@ -235,7 +236,8 @@ impl Plugin {
     /// # Errors
     /// As for [`Plugin::transform`].
     pub fn scheduler(&self, spec: &Spec) -> Result<PluginScheduler, PluginError> {
-        PluginScheduler::new(Arc::clone(self.class(&spec.type_name)?), &params(spec)?)
+        let class = Arc::clone(self.class(&spec.type_name)?);
+        PluginScheduler::new(class, &params(spec)?, self.checked)
     }
 
     pub(crate) fn class(&self, name: &str) -> Result<&Arc<ClassInfo>, PluginError> {
@@ -295,7 +297,8 @@ impl Plugin {
                     class.summary(),
                     move |spec, _| {
                         let class = Arc::clone(&made_by);
-                        let made = params(spec).and_then(|json| PluginScheduler::new(class, &json));
+                        let made = params(spec)
+                            .and_then(|json| PluginScheduler::new(class, &json, checked));
                         Ok(Box::new(made.map_err(SpecError::invalid)?) as BoxScheduler)
                     },
                 )?,

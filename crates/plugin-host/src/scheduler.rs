@@ -5,7 +5,9 @@ use std::sync::Arc;
 use firecraft_plugin::abi::{SchedulerTable, StepContext as AbiContext, StepFlags};
 use firecraft_schedule::{ScheduleError, Scheduler, State, StepContext};
 
-use crate::{ClassInfo, PluginError, class::Functions, instance::Instance, sink::Collector};
+use crate::{
+    ClassInfo, PluginError, class::Functions, instance::Instance, output::Fenced, sink::Collector,
+};
 
 /// The largest state that is taken from a plugin, in bytes.
 const STATE_LIMIT: usize = 16 << 20;
@@ -21,6 +23,7 @@ pub struct PluginScheduler {
     instance: Instance,
     table: SchedulerTable,
     failure: Option<PluginError>,
+    checked: bool,
 }
 
 impl PluginScheduler {
@@ -28,7 +31,11 @@ impl PluginScheduler {
     ///
     /// # Errors
     /// If the class is no scheduler, or refuses the parameters.
-    pub(crate) fn new(class: Arc<ClassInfo>, params: &str) -> Result<Self, PluginError> {
+    pub(crate) fn new(
+        class: Arc<ClassInfo>,
+        params: &str,
+        checked: bool,
+    ) -> Result<Self, PluginError> {
         let Functions::Scheduler(table) = class.functions else {
             return Err(class.wrong("it is not a scheduler"));
         };
@@ -36,12 +43,21 @@ impl PluginScheduler {
             instance: Instance::new(class, params)?,
             table,
             failure: None,
+            checked,
         })
     }
 
     /// Why the values are NaN, after a failing step.
     pub fn failure(&self) -> Option<&PluginError> {
         self.failure.as_ref()
+    }
+
+    pub(crate) fn table(&self) -> &SchedulerTable {
+        &self.table
+    }
+
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     fn try_step(&self, context: &StepContext, out: &mut [f64]) -> Result<(), PluginError> {
@@ -51,19 +67,25 @@ impl PluginScheduler {
         let context = to_abi(context);
         // What the plugin leaves out must not look like a value.
         out.fill(f64::NAN);
+        let mut fenced = self.checked.then(|| Fenced::new(f64::NAN, out.len(), true));
+        let (values, count) = match &mut fenced {
+            Some(fenced) => (fenced.start(), fenced.len()),
+            None => (out.as_mut_ptr(), out.len()),
+        };
         self.instance.call("step", |instance, error| {
             // SAFETY: context, values and sink live as long as the call, and
             // `&mut self` of the caller keeps other calls away.
-            unsafe {
-                step(
-                    instance,
-                    &context,
-                    out.as_mut_ptr(),
-                    out.len(),
-                    error.as_ptr(),
-                )
-            }
+            unsafe { step(instance, &context, values, count, error.as_ptr()) }
         })?;
+        if let Some(fenced) = fenced {
+            let class = self.instance.class();
+            let written = fenced.finish();
+            out.copy_from_slice(
+                &written.ok_or_else(|| {
+                    class.wrong(format!("`step` wrote beside its {count} values"))
+                })?,
+            );
+        }
         match out.iter().find(|value| !value.is_finite()) {
             None => Ok(()),
             Some(value) => Err(self
@@ -152,7 +174,7 @@ impl Scheduler for PluginScheduler {
     }
 }
 
-fn to_abi(context: &StepContext) -> AbiContext {
+pub(crate) fn to_abi(context: &StepContext) -> AbiContext {
     let mut flags = StepFlags(0);
     let mut set = |there: bool, flag: StepFlags| flags.0 |= if there { flag.0 } else { 0 };
     set(context.total_updates.is_some(), StepFlags::TOTAL_UPDATES);

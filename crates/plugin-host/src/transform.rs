@@ -13,7 +13,7 @@ use crate::{
     ClassInfo, PluginError,
     class::Functions,
     instance::Instance,
-    output::{Output, dtype, not_finite},
+    output::{Fenced, Output, dtype, not_finite},
     sink::Collector,
 };
 
@@ -21,12 +21,16 @@ use crate::{
 const PLAN_LIMIT: usize = 1 << 20;
 /// The largest image that a plan may announce, in pixels.
 const AREA_LIMIT: u64 = 1 << 28;
+/// The largest image that a plan may announce, in values.
+const VALUE_LIMIT: u64 = 1 << 30;
 
 /// A transform that a plugin implements.
 ///
 /// Its plans are [`Opaque`] steps, across which nothing fuses. What comes back
 /// from the plugin is checked: status, sizes, that numbers are finite, that
-/// boxes are boxes and no more than there were.
+/// boxes are boxes and no more than there were. Where something is wrong, the
+/// sample is as it was before; only what a type that works in place did to the
+/// image can't be taken back.
 #[derive(Debug, Clone)]
 pub struct PluginTransform {
     inner: Arc<Inner>,
@@ -95,7 +99,7 @@ impl Transform for PluginTransform {
             .map_err(|e| self.inner.error(&e))?;
         let version = self.inner.instance.class().state_version();
         let author: Arc<dyn External> = self.inner.clone();
-        Ok(Opaque::new(author, version, plan, size).into())
+        Ok(Opaque::new(author, version, plan, meta.size, size).into())
     }
 
     fn spec(&self) -> Result<Spec, SpecError> {
@@ -121,10 +125,11 @@ impl External for Inner {
                 class.state_version()
             ))));
         }
-        match self.apply(step, sample) {
-            Ok(rows) => rows.put(sample, step.size()),
-            Err(error) => Err(self.error(&error)),
-        }
+        // A plan that was read from a file announces what the file says.
+        self.check_announced(step.size(), sample.image.channels())
+            .and_then(|()| self.apply(step, sample))
+            .map_err(|error| self.error(&error))?
+            .put(sample, step.size())
     }
 }
 
@@ -176,34 +181,45 @@ impl Inner {
         let bytes = bytes
             .bytes()
             .ok_or_else(|| class.wrong(format!("its plan is larger than {PLAN_LIMIT} bytes")))?;
-        let area = u64::from(after.height) * u64::from(after.width);
-        if area == 0 || area > AREA_LIMIT {
-            return Err(class.wrong(format!(
-                "`plan` announces an image of {}x{}, expected 1 to 2^28 pixels",
-                after.height, after.width
-            )));
-        }
+        let size = Size::new(after.height as usize, after.width as usize);
+        self.check_announced(size, meta.channels as usize)?;
         if after.channels != before.channels {
             return Err(class.wrong(format!(
                 "`plan` announces {} channels for an image of {}; the number must stay",
                 after.channels, before.channels
             )));
         }
-        Ok((
-            bytes,
-            Size::new(after.height as usize, after.width as usize),
-        ))
+        Ok((bytes, size))
     }
 
-    fn apply(&self, step: &Opaque, sample: &mut Sample) -> Result<Survivors, PluginError> {
+    /// Whether there can be an image of the size that a plan announces.
+    fn check_announced(&self, size: Size, channels: usize) -> Result<(), PluginError> {
+        let (height, width) = (size.height as u64, size.width as u64);
+        let area = height.checked_mul(width);
+        let values = area.and_then(|area| area.checked_mul(channels as u64));
+        if area.is_some_and(|area| (1..=AREA_LIMIT).contains(&area))
+            && values.is_some_and(|values| values <= VALUE_LIMIT)
+        {
+            return Ok(());
+        }
+        Err(self.instance.class().wrong(format!(
+            "`plan` announces an image of {height}x{width}x{channels}, expected 1 to 2^28 pixels \
+             and at most 2^30 values"
+        )))
+    }
+
+    fn apply(&self, step: &Opaque, sample: &mut Sample) -> Result<Changed, PluginError> {
         let class = self.instance.class();
         self.check_targets(sample)?;
         let (before, size) = (sample.image.size(), step.size());
         let in_place =
             class.flags().contains(ClassFlags::IN_PLACE) && before == size && !self.checked;
 
+        let untouched = self
+            .checked
+            .then(|| (sample.image.clone(), sample.masks.clone()));
         let mut arrays = Arrays::of(sample, size, in_place, self.checked);
-        let mut rows = Rows::of(sample);
+        let mut rows = Rows::of(sample, self.checked);
         let mut source_masks: Vec<View> = sample.masks.iter_mut().map(mask).collect();
         let mut target_masks: Vec<View> = match &mut arrays {
             Some(arrays) => arrays.masks(size),
@@ -240,29 +256,43 @@ impl Inner {
             return Err(class.wrong("its function `apply` is NULL"));
         };
         let plan = Bytes::of(step.plan());
-        self.instance.call("apply", |instance, error| {
+        let called = self.instance.call("apply", |instance, error| {
             // SAFETY: the arrays are as their views say and live as long as the
             // call; the destination is apart from the source, but for image and
             // masks of a class that is IN_PLACE.
             unsafe { apply(instance, 1, &plan, &source, &mut target, error.as_ptr()) }
-        })?;
+        });
+        if let Some((image, masks)) = untouched
+            && (sample.image != image || sample.masks != masks)
+        {
+            (sample.image, sample.masks) = (image, masks);
+            return Err(class.wrong("`apply` changed its source"));
+        }
+        called?;
         unchanged(&lent.0, &lent.1, &target, &target_masks)
             .map_err(|what| class.wrong(format!("`apply` changed {what}; views are read-only")))?;
-        if let Some(arrays) = arrays {
-            arrays
-                .put(sample, size)
-                .ok_or_else(|| class.wrong("`apply` wrote outside of its destination"))?;
-        }
-        if not_finite(sample.image.values()) {
+        let outside = || class.wrong("`apply` wrote outside of its destination");
+        let images = match arrays {
+            Some(arrays) => {
+                let channels = sample.image.channels();
+                Some(arrays.finish(size, channels).ok_or_else(outside)?)
+            }
+            None => None,
+        };
+        let (boxes, points) = (
+            rows.boxes.finish().ok_or_else(outside)?,
+            rows.points.finish().ok_or_else(outside)?,
+        );
+        let image = images.as_ref().map_or(&sample.image, |(image, _)| image);
+        if not_finite(image.values()) {
             return Err(class.wrong("`apply` left values in the image that are not finite"));
         }
-        Ok(Survivors {
-            boxes: rows
-                .boxes
+        Ok(Changed {
+            images,
+            boxes: boxes
                 .survivors(target.box_count)
                 .map_err(|problem| class.wrong(format!("boxes: {problem}")))?,
-            points: rows
-                .points
+            points: points
                 .survivors(target.point_count)
                 .map_err(|problem| class.wrong(format!("points: {problem}")))?,
         })
@@ -325,15 +355,12 @@ impl Arrays {
         self.masks.iter_mut().map(view).collect()
     }
 
-    /// Puts the arrays in place of the sample's; `None` if something was
-    /// written beside one.
-    fn put(self, sample: &mut Sample, size: Size) -> Option<()> {
-        let channels = sample.image.channels();
-        sample.image = rebuild(self.image.finish()?, size, channels)?;
-        for (mask, output) in sample.masks.iter_mut().zip(self.masks) {
-            *mask = rebuild(output.finish()?, size, 1)?;
-        }
-        Some(())
+    /// What the plugin wrote; `None` if something was written beside an array.
+    fn finish(self, size: Size, channels: usize) -> Option<(Image, Vec<Image>)> {
+        let image = rebuild(self.image.finish()?, size, channels)?;
+        let mask = |mask: Output| rebuild(mask.finish()?, size, 1);
+        let masks: Option<Vec<Image>> = self.masks.into_iter().map(mask).collect();
+        Some((image, masks?))
     }
 }
 
@@ -367,62 +394,87 @@ struct Rows {
 }
 
 impl Rows {
-    fn of(sample: &Sample) -> Self {
+    fn of(sample: &Sample, checked: bool) -> Self {
+        let boxes = sample.boxes.as_ref().map(|boxes| boxes.rows.clone());
+        let points = sample.points.as_ref().map(|points| points.rows.clone());
         Self {
-            boxes: Table::new(sample.boxes.as_ref().map(|boxes| boxes.rows.clone())),
-            points: Table::new(sample.points.as_ref().map(|points| points.rows.clone())),
+            boxes: Table::new(boxes, checked),
+            points: Table::new(points, checked),
         }
     }
 }
 
 struct Table<const D: usize> {
     before: Option<Vec<[f32; D]>>,
-    after: Vec<[f32; D]>,
-    origins: Vec<u32>,
+    after: Fenced<f32>,
+    origins: Fenced<u32>,
 }
 
 impl<const D: usize> Table<D> {
-    fn new(before: Option<Vec<[f32; D]>>) -> Self {
+    fn new(before: Option<Vec<[f32; D]>>, checked: bool) -> Self {
         let len = before.as_ref().map_or(0, Vec::len);
+        let checked = checked && before.is_some();
         Self {
             before,
-            after: vec![[0.0; D]; len],
-            origins: vec![u32::MAX; len],
+            after: Fenced::new(0.0, len * D, checked),
+            origins: Fenced::new(u32::MAX, len, checked),
         }
     }
 
     fn len(&self) -> usize {
-        self.after.len()
+        self.origins.len()
     }
 
     fn source(&mut self) -> View {
         match &mut self.before {
-            Some(rows) => floats(rows),
+            Some(rows) => floats::<D>(rows.as_flattened_mut().as_mut_ptr(), rows.len()),
             None => View::NONE,
         }
     }
 
     fn target(&mut self) -> View {
+        let len = self.len();
         match &self.before {
-            Some(_) => floats(&mut self.after),
+            Some(_) => floats::<D>(self.after.start(), len),
             None => View::NONE,
         }
     }
 
     fn origins(&mut self) -> *mut u32 {
-        self.origins.as_mut_ptr()
+        self.origins.start()
     }
 
+    /// What the plugin wrote, or `None` if it wrote beside it.
+    fn finish(self) -> Option<Written<D>> {
+        Some(Written {
+            there: self.before.is_some(),
+            rows: self.after.finish()?,
+            origins: self.origins.finish()?,
+        })
+    }
+}
+
+fn floats<const D: usize>(data: *mut f32, rows: usize) -> View {
+    View::row_major(data.cast(), abi::DType::F32, [rows, D])
+}
+
+/// What a plugin left in a table.
+struct Written<const D: usize> {
+    there: bool,
+    rows: Vec<f32>,
+    origins: Vec<u32>,
+}
+
+impl<const D: usize> Written<D> {
     /// The rows that survive with their origins.
-    fn survivors(mut self, count: usize) -> Result<Option<Surviving<D>>, String> {
-        let len = self.len();
+    fn survivors(self, count: usize) -> Result<Option<Surviving<D>>, String> {
+        let len = self.origins.len();
         if count > len {
             return Err(format!("`apply` reports {count} rows, there were {len}"));
         }
-        if self.before.is_none() {
+        if !self.there {
             return Ok(None);
         }
-        self.after.truncate(count);
         let mut seen = vec![false; len];
         let mut from = Vec::with_capacity(count);
         for &origin in &self.origins[..count] {
@@ -434,15 +486,12 @@ impl<const D: usize> Table<D> {
             }
             from.push(origin);
         }
+        let (rows, _) = self.rows.as_chunks();
         Ok(Some(Surviving {
-            rows: self.after,
+            rows: rows[..count].to_vec(),
             from,
         }))
     }
-}
-
-fn floats<const D: usize>(rows: &mut [[f32; D]]) -> View {
-    View::row_major(rows.as_mut_ptr().cast(), abi::DType::F32, [rows.len(), D])
 }
 
 struct Surviving<const D: usize> {
@@ -450,18 +499,27 @@ struct Surviving<const D: usize> {
     from: Vec<usize>,
 }
 
-struct Survivors {
+/// What becomes of a sample.
+struct Changed {
+    /// Image and masks; `None` where they were changed in place.
+    images: Option<(Image, Vec<Image>)>,
     boxes: Option<Surviving<4>>,
     points: Option<Surviving<2>>,
 }
 
-impl Survivors {
+impl Changed {
+    /// All of it, or nothing if a row is not one.
     fn put(self, sample: &mut Sample, size: Size) -> Result<(), AugmentError> {
-        if let (Some(boxes), Some(new)) = (&mut sample.boxes, self.boxes) {
+        let (mut boxes, mut points) = (sample.boxes.clone(), sample.points.clone());
+        if let (Some(boxes), Some(new)) = (&mut boxes, self.boxes) {
             boxes.replace(&new.rows, &new.from, size)?;
         }
-        if let (Some(points), Some(new)) = (&mut sample.points, self.points) {
+        if let (Some(points), Some(new)) = (&mut points, self.points) {
             points.replace(&new.rows, &new.from, size)?;
+        }
+        (sample.boxes, sample.points) = (boxes, points);
+        if let Some((image, masks)) = self.images {
+            (sample.image, sample.masks) = (image, masks);
         }
         Ok(())
     }

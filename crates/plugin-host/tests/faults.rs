@@ -62,10 +62,12 @@ fn run(transform: &dyn Transform, sample: &mut Sample) -> Result<(), String> {
     plan.apply(sample).map_err(|error| error.to_string())
 }
 
-/// The error, which must be one line.
+/// The error, which must be one line and leave the sample as it was.
 fn failure(transform: &dyn Transform, floats: bool) -> String {
-    let error = run(transform, &mut sample(floats)).unwrap_err();
+    let mut tried = sample(floats);
+    let error = run(transform, &mut tried).unwrap_err();
     assert_eq!(error.lines().count(), 1, "{error}");
+    assert_eq!(tried, sample(floats), "{error}");
     error
 }
 
@@ -127,7 +129,10 @@ fn panics_in_plan_and_apply_are_errors_and_poison_the_instance() {
 
 #[test]
 fn a_panic_in_destroy_stays_inside() {
-    drop(transform("careless", "panic in destroy"));
+    for fault in ["panic in destroy", "bomb in destroy"] {
+        drop(transform("careless", fault));
+        drop(scheduler("careless_scheduler", fault));
+    }
     alive();
 }
 
@@ -243,6 +248,9 @@ fn writes_beside_the_destination_are_caught_in_checked_mode() {
         "writes past the end",
         "writes before the start",
         "writes far past the end",
+        "writes past the boxes",
+        "writes past the points",
+        "writes past the origins",
     ] {
         for floats in [false, true] {
             let registries = registries(true);
@@ -256,6 +264,39 @@ fn writes_beside_the_destination_are_caught_in_checked_mode() {
             );
         }
     }
+    alive();
+}
+
+#[test]
+fn a_write_to_the_source_is_caught_in_checked_mode_and_taken_back() {
+    let registries = registries(true);
+    let spec = spec("raw_transform", "writes to the source");
+    let broken = registries.build::<Transforms>(&spec).unwrap();
+    for floats in [false, true] {
+        let error = failure(&*broken, floats);
+        assert!(error.contains("changed its source"), "{error}");
+    }
+    alive();
+}
+
+#[test]
+fn a_step_that_writes_beside_its_values_is_caught_in_checked_mode() {
+    for fault in ["writes past the end", "writes before the start"] {
+        let registries = registries(true);
+        let spec = spec("raw_scheduler", fault);
+        let mut broken = registries.build::<Schedulers>(&spec).unwrap();
+        let mut values = [0.0; 3];
+        broken.step(&StepContext::at(0), &mut values);
+        assert!(values.iter().all(|value| value.is_nan()), "{fault}");
+        let state = broken.state();
+        let said = state.failure().unwrap();
+        assert!(said.contains("wrote beside its 3 values"), "{said}");
+    }
+    // In checked mode, what keeps to its values works as it does without.
+    let good = registries(true).build::<Schedulers>(&spec("raw_scheduler", "none"));
+    let mut values = [0.0; 3];
+    good.unwrap().step(&StepContext::at(0), &mut values);
+    assert_eq!(values, [1.0; 3]);
     alive();
 }
 
@@ -298,6 +339,43 @@ fn plans_of_another_version_of_the_plugin_are_refused() {
         .unwrap();
     let error = other.apply(&mut sample(false)).unwrap_err().to_string();
     assert!(error.contains("the plan is of version 2"), "{error}");
+}
+
+#[test]
+fn a_plan_for_an_image_of_another_size_is_refused_before_the_plugin_sees_it() {
+    for class in ["careless", "raw_transform"] {
+        let plan = transform(class, "none")
+            .plan(&sample(false).meta(), Key::from_seed(1))
+            .unwrap();
+        let size = Size::new(50, 70);
+        let mut larger = Sample::new(Image::from_u8(vec![9; size.area() * 3], size, 3).unwrap());
+        let before = larger.clone();
+        let error = plan.apply(&mut larger).unwrap_err().to_string();
+        assert!(error.contains("was planned for an image of 5x7"), "{error}");
+        assert_eq!(larger, before);
+    }
+    alive();
+}
+
+#[test]
+fn a_stored_plan_that_announces_an_impossible_image_is_refused() {
+    let plan = transform("raw_transform", "none")
+        .plan(&sample(false).meta(), Key::from_seed(1))
+        .unwrap();
+    let json = serde_json::to_value(&plan).unwrap();
+    // The last one overflows to an area of 0.
+    for (height, width) in [(0_u64, 7), (1 << 20, 1 << 20), (1 << 32, 1 << 32)] {
+        let mut damaged = json.clone();
+        let step = &mut damaged["steps"][0]["opaque"];
+        step["size"] = serde_json::json!({ "height": height, "width": width });
+        let mut damaged: Plan = serde_json::from_value(damaged).unwrap();
+        damaged
+            .bind(registries(false).get::<Transforms>().unwrap())
+            .unwrap();
+        let error = damaged.apply(&mut sample(false)).unwrap_err().to_string();
+        assert!(error.contains("announces an image of"), "{error}");
+    }
+    alive();
 }
 
 #[test]
@@ -351,9 +429,11 @@ fn failing_steps_give_nan_and_the_reason() {
 fn failing_saves_and_loads_are_errors() {
     for (class, fault, reason) in [
         ("careless_scheduler", "panic in save", "no save today"),
+        ("careless_scheduler", "bomb in save", "panicked"),
         ("careless_scheduler", "error in save", "no save today"),
         ("careless_scheduler", "oversize state", "takes no state"),
         ("careless_scheduler", "panic in load", "panicked"),
+        ("careless_scheduler", "bomb in load", "panicked"),
         ("careless_scheduler", "error in load", "no load today"),
         ("raw_scheduler", "null to the sink", "larger than"),
         ("raw_scheduler", "oversize to the sink", "larger than"),

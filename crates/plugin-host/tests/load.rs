@@ -215,6 +215,71 @@ fn a_link_to_a_plugin_is_followed_and_a_link_to_nothing_is_not_there() {
     assert!(matches!(load(&link).unwrap_err(), PluginError::Io { .. }));
 }
 
+/// Whoever can write the folder of a link chooses what it leads to, among all
+/// files that are trusted.
+#[test]
+#[cfg(unix)]
+fn a_link_that_others_could_change_is_refused_wherever_it_leads() {
+    use std::os::unix::fs::{lchown, symlink};
+    let folder = tempfile::tempdir().unwrap();
+    let path = minimal(folder.path());
+    let open = folder.path().join("open");
+    fs::create_dir(&open).unwrap();
+    symlink(&path, open.join("file.so")).unwrap();
+    symlink(folder.path(), open.join("folder")).unwrap();
+    let name = path.file_name().unwrap();
+    let ways = [
+        open.join("file.so"),
+        open.join("folder").join(name),
+        open.join("..").join("open").join("folder").join(name),
+    ];
+    for way in &ways {
+        load(way).unwrap();
+    }
+    mode(&open, 0o777);
+    for way in &ways {
+        let error = load(way).unwrap_err();
+        assert!(matches!(error, PluginError::Untrusted { .. }), "{error}");
+        assert!(
+            error.to_string().contains("open` can be written"),
+            "{error}"
+        );
+    }
+    // In a sticky folder the link itself may be another user's; only root can
+    // give links away.
+    mode(&open, 0o1777);
+    load(&ways[0]).unwrap();
+    if lchown(&ways[0], Some(4242), None).is_ok() {
+        let error = load(&ways[0]).unwrap_err().to_string();
+        assert!(error.contains("belongs to user 4242"), "{error}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn links_in_a_circle_and_paths_through_files_are_errors() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let path = minimal(folder.path());
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    symlink(&two, &one).unwrap();
+    symlink("one", &two).unwrap();
+    for way in [one, path.join("more.so")] {
+        let error = load(&way).unwrap_err();
+        assert!(matches!(error, PluginError::Io { .. }), "{error}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_refused_without_waiting_for_its_other_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.so");
+    support::succeed(Command::new("mkfifo").arg(&pipe));
+    let error = load(&pipe).unwrap_err();
+    assert!(matches!(error, PluginError::NotAFile { .. }), "{error}");
+}
+
 /// One thread exchanges a link between a good file and one whose mere opening
 /// leaves a trace, while the other loads the pinned good one.
 #[test]

@@ -48,6 +48,9 @@ impl Careless {
 
 impl Drop for Careless {
     fn drop(&mut self) {
+        if self.is("bomb in destroy") {
+            std::panic::panic_any(Bomb);
+        }
         assert!(!self.is("panic in destroy"), "no end today");
     }
 }
@@ -133,6 +136,7 @@ impl Serialize for Memory {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.fault.as_str() {
             "panic in save" => panic!("no save today"),
+            "bomb in save" => std::panic::panic_any(Bomb),
             "error in save" => Err(serde::ser::Error::custom("no save today")),
             "oversize state" => "x".repeat(17 << 20).serialize(serializer),
             _ => (&self.fault, self.steps).serialize(serializer),
@@ -144,6 +148,9 @@ impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (fault, steps) = <(String, u64)>::deserialize(deserializer)?;
         assert_ne!(fault, "panic in load", "no load today");
+        if fault == "bomb in load" {
+            std::panic::panic_any(Bomb);
+        }
         if fault == "error in load" {
             return Err(serde::de::Error::custom("no load today"));
         }
@@ -171,6 +178,7 @@ impl Scheduler for Careless {
             "nan" => values.fill(f64::NAN),
             "inf" => values.fill(f64::INFINITY),
             "nothing" => {}
+            "panic at step 12" if memory.steps == 12 => panic!("no twelfth step"),
             _ => values.fill(1.0 / memory.steps as f64),
         }
     }

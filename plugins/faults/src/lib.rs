@@ -3,12 +3,14 @@
 //!
 //! `careless` (a transform and a scheduler) is written with the SDK: its faults
 //! are those of ordinary code. `raw_transform` and `raw_scheduler` are tables
-//! written by hand, as from C: they break the rules of the ABI itself. `noop`
-//! and `invert` do nothing wrong; they are measured.
+//! written by hand, as from C: they break the rules of the ABI itself. `noop`,
+//! `plugin_invert`, `plugin_hue` and `plugin_constant` do nothing wrong; they
+//! are measured.
 // The tables written by hand are the point.
 #![allow(unsafe_code)]
 
 mod careless;
+mod hue;
 mod measured;
 mod raw;
 
@@ -26,6 +28,7 @@ static PLUGIN: glue::Plugin = glue::Plugin::new(
             raw::scheduler::class(),
             glue::transform_class::<measured::Noop>(),
             glue::transform_class::<measured::Invert>(),
+            glue::transform_class::<hue::Hue>(),
             glue::scheduler_class::<measured::Constant>(),
         ]
     },

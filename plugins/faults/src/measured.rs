@@ -59,32 +59,14 @@ impl Transform for Invert {
 
 /// Compiled for the CPU at hand, as the built-in one is.
 fn negate(bytes: &mut [u8]) {
-    #[inline(always)]
-    fn all(bytes: &mut [u8]) {
-        for byte in bytes {
-            *byte = !*byte;
-        }
-    }
-    #[cfg(target_arch = "x86_64")]
-    {
-        #[target_feature(enable = "avx512f,avx512bw")]
-        fn widest(bytes: &mut [u8]) {
-            all(bytes);
-        }
-        #[target_feature(enable = "avx2")]
-        fn wide(bytes: &mut [u8]) {
-            all(bytes);
-        }
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
-            // SAFETY: the CPU has what it is compiled for.
-            return unsafe { widest(bytes) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            return unsafe { wide(bytes) };
-        }
-    }
-    all(bytes);
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for byte in bytes {
+                *byte = !*byte;
+            }
+        },
+    );
 }
 
 /// One value.

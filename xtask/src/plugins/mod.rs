@@ -21,16 +21,35 @@ pub(crate) fn build(root: &Path, arguments: &[String]) -> Result<bool> {
     if !arguments.is_empty() {
         return Err("usage: cargo xtask plugins".into());
     }
-    let mut command = cargo(&["build", "--release"]);
-    for package in IN_RUST {
+    let mut out = io::stdout().lock();
+    for library in build_these(root, &IN_RUST)? {
+        writeln!(out, "{}", library.display())?;
+    }
+    Ok(true)
+}
+
+/// Builds every plugin here, the faulty one first, and says where they are.
+pub(crate) fn build_all(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = vec!["faults"];
+    all.extend(IN_RUST);
+    build_these(root, &all)
+}
+
+/// Those in Rust, then all in C.
+fn build_these(root: &Path, in_rust: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut command = cargo(&["build", "--release", "--locked"]);
+    for package in in_rust {
         command.args(["-p", package]);
     }
     if !succeeds(&mut command)? {
-        return Ok(false);
+        return Err("the plugins in Rust do not build".into());
     }
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let folder = target.join("release");
-    let library = |name: &str| folder.join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"));
+    let library = |name: &str| {
+        let name = name.replace('-', "_");
+        folder.join(format!("{DLL_PREFIX}{name}{DLL_SUFFIX}"))
+    };
     for name in IN_C {
         let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
         let mut command = Command::new(compiler);
@@ -43,14 +62,14 @@ pub(crate) fn build(root: &Path, arguments: &[String]) -> Result<bool> {
             .arg(root.join("plugins/c").join(name).with_extension("c"))
             .arg("-lm");
         if !succeeds(&mut command)? {
-            return Ok(false);
+            return Err(format!("`{name}.c` does not compile").into());
         }
     }
-    let mut out = io::stdout().lock();
-    for name in IN_RUST.iter().chain(&IN_C) {
-        writeln!(out, "{}", library(&name.replace('-', "_")).display())?;
-    }
-    Ok(true)
+    Ok(in_rust
+        .iter()
+        .chain(&IN_C)
+        .map(|name| library(name))
+        .collect())
 }
 
 const MANIFEST: &str = include_str!("template/Cargo.toml.in");

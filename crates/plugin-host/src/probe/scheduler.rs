@@ -1,12 +1,15 @@
 //! The checks of schedulers.
 
+use firecraft_plugin::abi::StepContext as AbiContext;
 use firecraft_schedule::{Scheduler, State, StepContext};
 use firecraft_spec::Spec;
 
-use super::{Check, Done, Outcome};
-use crate::{Plugin, PluginScheduler};
+use super::{Check, Done, Outcome, guarded::Guarded};
+use crate::{Plugin, PluginScheduler, scheduler::to_abi, sink::Collector};
 
-pub(super) const CHECKS: [Check; 4] = [
+pub(super) const CHECKS: [Check; 5] = [
+    // First, as for transforms.
+    ("memory is written as laid out", bounds),
     ("values are finite and the same every time", same_values),
     ("a restored state goes on alike", round_trip),
     ("damaged states are refused or survived", damaged),
@@ -56,6 +59,97 @@ fn step(scheduler: &mut PluginScheduler, update: u64) -> Result<u64, String> {
 
 fn all(scheduler: &mut PluginScheduler, updates: std::ops::Range<u64>) -> Result<Vec<u64>, String> {
     updates.map(|update| step(scheduler, update)).collect()
+}
+
+/// Steps, saves and loads on arrays that end at closed pages.
+fn bounds(plugin: &Plugin, spec: &Spec) -> Outcome {
+    for count in [1, 3, 17] {
+        let scheduler = build(plugin, spec)?;
+        for update in 0..60 {
+            step_raw(&scheduler, update, count)?;
+        }
+        load_raw(&build(plugin, spec)?, save_raw(&scheduler)?)?;
+    }
+    Ok(Done::Passed)
+}
+
+fn step_raw(scheduler: &PluginScheduler, update: u64, count: usize) -> Result<(), String> {
+    let Some(step) = scheduler.table().step else {
+        return Err("its function `step` is NULL".to_owned());
+    };
+    let room = |bytes| Guarded::new(bytes).map_err(|error| error.to_string());
+    let (lent, mut values) = (
+        room(size_of::<AbiContext>())?,
+        room(count * size_of::<f64>())?,
+    );
+    // No number, so that a value that is left out shows.
+    values.bytes_mut().fill(0xFF);
+    let place = lent.as_ptr().cast::<AbiContext>();
+    // SAFETY: room for a context, which ends at a page and so is aligned.
+    unsafe { place.write(to_abi(&context(update))) };
+    let start = values.as_ptr().cast();
+    scheduler
+        .instance()
+        .call("step", |instance, error| {
+            // SAFETY: a context and as many values as it says, for the call.
+            unsafe { step(instance, place, start, count, error.as_ptr()) }
+        })
+        .map_err(|error| error.to_string())?;
+    if !lent.is_whole() || !values.is_whole() {
+        return Err("`step` wrote before the start of an array".to_owned());
+    }
+    let (written, _) = values.bytes().as_chunks();
+    let finite = |value: &[u8; 8]| f64::from_ne_bytes(*value).is_finite();
+    match written.iter().position(|value| !finite(value)) {
+        None => Ok(()),
+        Some(at) => Err(format!(
+            "`step` leaves value {at} of {count} without a finite number at update {update}"
+        )),
+    }
+}
+
+fn save_raw(scheduler: &PluginScheduler) -> Result<Option<Vec<u8>>, String> {
+    let Some(save) = scheduler.table().save else {
+        return Ok(None);
+    };
+    let mut state = Collector::new(16 << 20);
+    scheduler
+        .instance()
+        .call("save", |instance, error| {
+            let sink = state.lend();
+            // SAFETY: sinks that live as long as the call.
+            unsafe { save(instance, sink.as_ptr(), error.as_ptr()) }
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(state.bytes())
+}
+
+fn load_raw(scheduler: &PluginScheduler, state: Option<Vec<u8>>) -> Result<(), String> {
+    let (Some(state), Some(load)) = (state, scheduler.table().load) else {
+        return Ok(());
+    };
+    let version = scheduler.instance().class().state_version();
+    let lent = Guarded::of(&state).map_err(|error| error.to_string())?;
+    scheduler
+        .instance()
+        .call("load", |instance, error| {
+            // SAFETY: readable bytes and a sink, for the call.
+            unsafe {
+                load(
+                    instance,
+                    version,
+                    lent.as_ptr(),
+                    state.len(),
+                    error.as_ptr(),
+                )
+            }
+        })
+        .map_err(|error| error.to_string())?;
+    if lent.is_whole() && lent.bytes() == state {
+        Ok(())
+    } else {
+        Err("`load` wrote to the state that it reads".to_owned())
+    }
 }
 
 fn same_values(plugin: &Plugin, spec: &Spec) -> Outcome {

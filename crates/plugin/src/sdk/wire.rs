@@ -15,7 +15,15 @@ pub(crate) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 pub(crate) fn from_bytes<T: DeserializeOwned>(mut bytes: &[u8]) -> Result<T, String> {
-    let value = ciborium::from_reader(&mut bytes).map_err(|error| error.to_string())?;
+    // No text in it is longer than all of it. ciborium's own scratch space is
+    // 4096 bytes, which take longer to clear than most plans to read.
+    let mut scratch = [0; 256];
+    let value = if bytes.len() <= scratch.len() {
+        ciborium::de::from_reader_with_buffer(&mut bytes, &mut scratch)
+    } else {
+        ciborium::from_reader(&mut bytes)
+    }
+    .map_err(|error| error.to_string())?;
     if bytes.is_empty() {
         Ok(value)
     } else {
@@ -40,6 +48,23 @@ mod tests {
         let again: Vec<f64> = from_bytes(&bytes).unwrap();
         let same = |(a, b): (&f64, &f64)| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
         assert!(floats.iter().zip(&again).all(same));
+    }
+
+    #[test]
+    fn text_of_any_length_is_read() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Named {
+            a_field_with_a_name: String,
+        }
+        for len in [0, 1, 220, 230, 240, 256, 257, 300, 4090, 4100, 70_000] {
+            let named = Named {
+                a_field_with_a_name: "x".repeat(len),
+            };
+            let bytes = to_bytes(&named).unwrap();
+            assert_eq!(from_bytes::<Named>(&bytes).as_ref(), Ok(&named), "{len}");
+            let text = to_bytes(&named.a_field_with_a_name).unwrap();
+            assert_eq!(from_bytes::<String>(&text).map(|text| text.len()), Ok(len));
+        }
     }
 
     #[test]

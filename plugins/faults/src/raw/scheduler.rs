@@ -39,10 +39,17 @@ unsafe extern "C" fn step(
     _: *const Sink,
 ) -> Status {
     // SAFETY: the host passes an instance of this class and `count` values.
-    let (instance, values) = unsafe { (get(instance), slice::from_raw_parts_mut(values, count)) };
+    let (instance, filled) = unsafe { (get(instance), slice::from_raw_parts_mut(values, count)) };
     overlap(instance);
     let steps = instance.steps.fetch_add(1, Ordering::SeqCst) + 1;
-    values.fill(1.0 / steps as f64);
+    filled.fill(1.0 / steps as f64);
+    match instance.fault.as_str() {
+        // SAFETY: breaks the rules on purpose, inside of what the tests lay out.
+        "writes past the end" => unsafe { *values.add(count) = 0.5 },
+        // SAFETY: as above.
+        "writes before the start" => unsafe { *values.sub(1) = 0.5 },
+        _ => {}
+    }
     match instance.fault.as_str() {
         "silent error in step" => Status::FAILED,
         "odd status" => Status(77),

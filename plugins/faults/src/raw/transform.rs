@@ -151,6 +151,9 @@ unsafe fn break_rule(fault: &str, source: &Sample, destination: &mut Sample) {
             "writes past the end" => *image.add(len) ^= 0x55,
             "writes before the start" => *image.sub(1) ^= 0x55,
             "writes far past the end" => *image.add(len + 40) ^= 0x55,
+            "writes past the boxes" => (*boxes.add(source.box_count))[0] = 0.5,
+            "writes past the points" => (*points.add(source.point_count))[0] = 0.5,
+            "writes past the origins" => *destination.point_src.add(source.point_count) = 0,
             "writes to the source" => *source.image.data.cast::<u8>() ^= 0x55,
             "reads past the end" => {
                 let beyond = source.image.data.cast::<u8>().add(len);

@@ -1,0 +1,131 @@
+//! `cargo xtask miri` and `cargo xtask valgrind`: the plugin boundary under
+//! programs that see what a processor doesn't.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::{Result, cargo, plugins, succeeds};
+
+/// Runs a plugin that is linked statically under Miri, host and plugin alike:
+/// undefined behaviour on either side, data races, and memory that is left
+/// behind. Says so and succeeds where there is no Miri.
+pub(crate) fn miri(arguments: &[String]) -> Result<bool> {
+    if !arguments.is_empty() {
+        return Err("usage: cargo xtask miri".into());
+    }
+    if !exists(Command::new("rustup").args(["run", "nightly", "cargo", "miri", "--version"])) {
+        return skipped(
+            "Miri",
+            "rustup toolchain install nightly --component miri --component rust-src",
+        );
+    }
+    let names_stay = "-Zmiri-ignore-leaks";
+    let runs: [(&str, &[&str]); 4] = [
+        ("", &["firecraft-plugin", "--lib"]),
+        ("", &["firecraft-plugin-host", "--test", "linked"]),
+        // The names of types stay for ever, which these tests have many of.
+        (
+            names_stay,
+            &[
+                "firecraft-plugin-host",
+                "--test",
+                "scheduler",
+                "--test",
+                "tables",
+            ],
+        ),
+        // What needs files and closed pages is left out.
+        (
+            names_stay,
+            &[
+                "firecraft-plugin-host",
+                "--lib",
+                "--",
+                "output::",
+                "plugin::",
+                "scheduler::",
+                "sink::",
+            ],
+        ),
+    ];
+    for (flags, rest) in runs {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo", "miri", "test", "--locked", "-p"]);
+        command.args(rest).env("MIRIFLAGS", flags);
+        // What the stable cargo that runs this tells its children.
+        for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+            command.env_remove(name);
+        }
+        if !succeeds(&mut command)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Runs the plugins of `plugins/`, in Rust and in C, and the tests of faults
+/// under valgrind: reads and writes beside the mark, values that were never
+/// written, memory that is left behind. Says so and succeeds where there is no
+/// valgrind.
+pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
+    if !arguments.is_empty() {
+        return Err("usage: cargo xtask valgrind".into());
+    }
+    if !exists(Command::new("valgrind").arg("--version")) {
+        return skipped("valgrind", "apt-get install valgrind");
+    }
+    // A panic's payload is given up on purpose: dropping it could panic again.
+    let under = |leaks: &str| {
+        let runner = format!(
+            "target.'cfg(all())'.runner = ['valgrind', '--quiet', '--error-exitcode=1', \
+             '--num-callers=30', {leaks}]"
+        );
+        [OsString::from("--config"), OsString::from(runner)]
+    };
+    let mut tests = cargo(&[
+        "test",
+        "--release",
+        "--locked",
+        "-p",
+        "firecraft-plugin-host",
+    ]);
+    tests.args(under("'--leak-check=no'"));
+    for test in ["faults", "scheduler", "linked", "tables", "compatibility"] {
+        tests.args(["--test", test]);
+    }
+    if !succeeds(&mut tests)? {
+        return Ok(false);
+    }
+    let libraries = plugins::build_all(root)?;
+    let mut soak = cargo(&[
+        "run",
+        "--release",
+        "--locked",
+        "-p",
+        "firecraft-plugin-host",
+    ]);
+    soak.args(["--example", "soak"]);
+    soak.args(under(
+        "'--leak-check=full', '--errors-for-leak-kinds=definite,indirect'",
+    ));
+    soak.args(["--", "200"]).args(libraries);
+    succeeds(&mut soak)
+}
+
+/// Whether a command is there and works.
+fn exists(command: &mut Command) -> bool {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn skipped(name: &str, install: &str) -> Result<bool> {
+    writeln!(
+        io::stderr(),
+        "SKIPPED: {name} is not installed, nothing was checked; `{install}`"
+    )?;
+    Ok(true)
+}
