@@ -364,7 +364,7 @@ fn a_stored_plan_that_announces_an_impossible_image_is_refused() {
         .unwrap();
     let json = serde_json::to_value(&plan).unwrap();
     // The last one overflows to an area of 0.
-    for (height, width) in [(0_u64, 7), (1 << 20, 1 << 20), (1 << 32, 1 << 32)] {
+    for (height, width) in [(0_u64, 7_u64), (1 << 20, 1 << 20), (1 << 32, 1 << 32)] {
         let mut damaged = json.clone();
         let step = &mut damaged["steps"][0]["opaque"];
         step["size"] = serde_json::json!({ "height": height, "width": width });
