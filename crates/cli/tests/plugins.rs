@@ -93,6 +93,16 @@ fn a_read_or_write_past_the_end_ends_the_watched_process_and_is_named() {
     }
     let before = found("raw_transform", "writes before the start");
     assert!(before.contains("before the start of an array"), "{before}");
+    for (fault, word) in [
+        ("writes past the end", "touched memory that is not its own"),
+        ("writes before the start", "before the start of an array"),
+    ] {
+        let step = found("raw_scheduler", fault);
+        assert!(
+            step.contains("memory is written as laid out") && step.contains(word),
+            "{fault}: {step}"
+        );
+    }
     let source = found("raw_transform", "writes to the source");
     assert!(source.contains("changed its source"), "{source}");
 }
@@ -101,6 +111,7 @@ fn a_read_or_write_past_the_end_ends_the_watched_process_and_is_named() {
 fn a_hang_is_ended_by_the_time_limit() {
     for (class, fault) in [
         ("careless", "hang in create"),
+        ("careless", "hang in plan"),
         ("careless", "hang in apply"),
         ("careless_scheduler", "hang in step"),
     ] {

@@ -167,8 +167,14 @@ mod tests {
     #[test]
     fn numbers_that_are_none_are_found_wherever_they_are() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for at in [0, 4095, 4096, 9999] {
-                let mut floats = vec![f32::MAX; 10_000];
+            // Miri would take a minute for each.
+            let places = if cfg!(miri) {
+                &[4096][..]
+            } else {
+                &[0, 4095, 4096, 9999]
+            };
+            for &at in places {
+                let mut floats = vec![f32::MAX; at + 1];
                 assert!(!not_finite(&Values::F32(floats.clone())));
                 floats[at] = bad;
                 assert!(not_finite(&Values::F32(floats)));

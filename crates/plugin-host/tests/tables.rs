@@ -10,8 +10,8 @@
 use std::{ffi::c_void, mem, ptr};
 
 use firecraft_plugin::abi::{
-    Class, ClassFlags, ClassKind, CreateFn, Entry, Head, SchedulerTable, Sink, Status, StepContext,
-    Str, Targets, TransformTable,
+    Class, ClassFlags, ClassKind, CreateFn, Entry, Head, SELF_TEST, SampleMeta, SchedulerTable,
+    SelfTest, Shape, Sink, Status, StepContext, Str, Targets, TransformTable,
 };
 use firecraft_plugin_host::{Plugin, PluginError};
 use firecraft_schedule::{Scheduler, Schedulers, StepContext as Context, step_value};
@@ -142,6 +142,26 @@ fn functions_that_are_null_are_named() {
         let error = refused(class);
         assert!(error.contains(&format!("`{function}` is NULL")), "{error}");
     }
+    unsafe extern "C" fn plan(
+        _: *const c_void,
+        _: *const u64,
+        _: *const SampleMeta,
+        _: *const Sink,
+        _: *mut Shape,
+        _: *const Sink,
+    ) -> Status {
+        Status::FAILED
+    }
+    let half = TransformTable {
+        plan: Some(plan),
+        ..TRANSFORM
+    };
+    let error = refused(Class {
+        kind: ClassKind::TRANSFORM,
+        table: ptr::from_ref(kept(half)).cast(),
+        ..good()
+    });
+    assert!(error.contains("`apply` is NULL"), "{error}");
     let missing = Class {
         table: ptr::null(),
         ..good()
@@ -177,6 +197,47 @@ fn names_that_are_not_utf8_or_have_odd_characters_are_refused() {
         ..good()
     });
     assert!(summary.contains("`summary` is not UTF-8"), "{summary}");
+    let schema = refused(Class {
+        params_schema: text(b"{\"title\":\"\xff\"}"),
+        ..good()
+    });
+    assert!(schema.contains("`params_schema` is not UTF-8"), "{schema}");
+}
+
+#[test]
+fn a_self_test_without_a_function_is_an_error_and_an_unknown_extension_none() {
+    static TABLE: SelfTest = SelfTest {
+        head: Head::of::<SelfTest>(),
+        run: None,
+    };
+    unsafe extern "C" fn broken(id: Str) -> *const c_void {
+        // SAFETY: the host lends readable text.
+        let known = unsafe { id.bytes() } == Some(SELF_TEST.as_bytes());
+        if known {
+            ptr::from_ref(&TABLE).cast()
+        } else {
+            ptr::null()
+        }
+    }
+    unsafe extern "C" fn none(_: Str) -> *const c_void {
+        ptr::null()
+    }
+    let run = |get_extension| {
+        let entry = kept(Entry {
+            head: Head::of::<Entry>(),
+            id: Str::from_static("org.example.tables"),
+            version: Str::from_static("1.0.0"),
+            classes: 0,
+            class_at: None,
+            get_extension,
+        });
+        // SAFETY: a table of this version.
+        unsafe { Plugin::from_entry(entry) }.unwrap().self_test()
+    };
+    let error = run(Some(broken)).unwrap_err().to_string();
+    assert!(error.contains("`run` is NULL"), "{error}");
+    assert!(!run(Some(none)).unwrap());
+    assert!(!run(None).unwrap());
 }
 
 #[test]

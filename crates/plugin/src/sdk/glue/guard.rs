@@ -96,14 +96,15 @@ pub(super) unsafe fn parse<T: serde::de::DeserializeOwned>(params: Str) -> Resul
     serde_json::from_slice(bytes).map_err(|error| Error::new(error.to_string()))
 }
 
-/// The message of a panic. The payload is leaked: dropping it may panic again.
+/// The message of a panic. A payload that is not text is leaked: dropping it may
+/// panic again.
 fn describe(payload: Box<dyn Any + Send>) -> String {
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a payload that is not text".to_owned());
-    mem::forget(payload);
+    let text = payload.downcast::<String>().map(|text| *text);
+    let text = text.or_else(|other| other.downcast::<&str>().map(|text| (*text).to_owned()));
+    let message = text.unwrap_or_else(|other| {
+        mem::forget(other);
+        "a payload that is not text".to_owned()
+    });
     format!("panicked: {message}")
 }
 
