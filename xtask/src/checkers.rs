@@ -112,7 +112,8 @@ pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
     ]);
     soak.args(["--example", "soak"]);
     soak.args(under(
-        "'--leak-check=full', '--errors-for-leak-kinds=definite,indirect'",
+        "'--leak-check=full', '--show-leak-kinds=definite,indirect', \
+         '--errors-for-leak-kinds=definite,indirect'",
     ));
     soak.args(["--", "200"]).args(libraries);
     succeeds(&mut soak)
