@@ -207,7 +207,9 @@ impl EarlyStopping {
             Observation::NoImprovement if cooling => {}
             Observation::NoImprovement => {
                 self.wait += 1;
-                if self.wait >= self.config.patience && evaluation > 0 {
+                // Several evaluations may carry one number, those of an epoch.
+                let first = evaluation == 0 && self.best_at.is_none() && self.wait == 1;
+                if self.wait >= self.config.patience && !first {
                     verdict.stop.get_or_insert(StopReason::NoImprovement);
                 }
             }
@@ -309,6 +311,13 @@ mod tests {
         assert_eq!(stops(&config, &[f64::NAN]), None);
         assert_eq!(stops(&config, &[1.0, 0.9, 0.8]), None);
         assert_eq!(stops(&config, &[1.0, 1.0]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn several_evaluations_of_the_first_epoch_can_stop_a_run() {
+        let mut early = EarlyStoppingConfig::new(2).init().unwrap();
+        let stopped = [1.0, 1.1, 0.9, 1.0, 1.0].map(|loss| early.observe(0, loss).stop.is_some());
+        assert_eq!(stopped, [false, false, false, false, true]);
     }
 
     #[test]
