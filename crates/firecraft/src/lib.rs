@@ -30,6 +30,8 @@
 //! | `cuda`, `rocm` | NVIDIA and AMD GPUs |
 //! | `images` (default) | none: decoding of JPEG and PNG files |
 //! | `fusion`, `autotune` | kernels that are fused, or chosen by measurement, on GPUs |
+//! | `pytorch` | none: weights from files of `torch.save` |
+//! | `burn-train` | none: models, metrics and renderers of burn-train |
 //!
 //! `plugins` (default) loads transforms and schedulers from shared libraries that
 //! a recipe lists; see `load_plugins`.
@@ -56,6 +58,8 @@ pub mod prelude;
 #[cfg(feature = "plugins")]
 pub use plugins::{load_plugins, pin_plugins};
 
+use std::path::PathBuf;
+
 use firecraft_spec::{Registries, SpecError};
 
 /// A registry for each kind of object, filled with every built-in. The caller
@@ -64,11 +68,21 @@ use firecraft_spec::{Registries, SpecError};
 /// # Errors
 /// [`SpecError::Duplicate`] if two crates gave one name to two types of a kind.
 pub fn registries() -> Result<Registries, SpecError> {
+    registries_in("")
+}
+
+/// [`registries`] for a run folder: the callbacks that a recipe names write
+/// below it.
+///
+/// # Errors
+/// As [`registries`].
+pub fn registries_in(folder: impl Into<PathBuf>) -> Result<Registries, SpecError> {
     let mut registries = Registries::new();
     augment::register(&mut registries)?;
     init::register(&mut registries)?;
     norm::register(&mut registries)?;
     schedule::register(&mut registries)?;
+    trainer::register_in(&mut registries, folder)?;
     Ok(registries)
 }
 

@@ -10,7 +10,8 @@ use crate::error::TrainerError;
 /// How the weights are averaged.
 ///
 /// The first average is a copy of the weights; every later one is
-/// `a ← d a + (1 − d) w`. Running statistics are averaged too, as timm does.
+/// `a ← d a + (1 − d) w`. Running statistics are averaged too, as timm does,
+/// or computed anew ([`recalibrate`](Average::recalibrate())), as SWA wants it.
 ///
 /// ```
 /// use firecraft_trainer::Average;
@@ -37,6 +38,10 @@ pub struct Average {
     /// when absent. Keras' `ema_overwrite_frequency`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overwrite_every: Option<u64>,
+    /// Training batches by which the statistics of batch normalisations are
+    /// computed anew for the averaged weights; when absent they are averaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibrate: Option<u64>,
 }
 
 /// The decay of an [`Average`].
@@ -86,6 +91,7 @@ impl Average {
             start: 0,
             every: 1,
             overwrite_every: None,
+            recalibrate: None,
         }
     }
 
@@ -96,6 +102,7 @@ impl Average {
             start: 0,
             every: 1,
             overwrite_every: None,
+            recalibrate: None,
         }
     }
 
@@ -117,6 +124,17 @@ impl Average {
     #[must_use]
     pub const fn overwrite_every(mut self, updates: u64) -> Self {
         self.overwrite_every = Some(updates);
+        self
+    }
+
+    /// Computes the running statistics of batch normalisations anew for the
+    /// averaged weights, from the first `batches` training batches of epoch 0,
+    /// before every evaluation and at the end of the fit; see
+    /// [`recalibrate`](crate::recalibrate()). Each time costs as many forward
+    /// passes.
+    #[must_use]
+    pub const fn recalibrate(mut self, batches: u64) -> Self {
+        self.recalibrate = Some(batches);
         self
     }
 
@@ -174,6 +192,9 @@ impl Average {
         }
         if self.overwrite_every == Some(0) {
             return setting("average.overwrite_every", 0.0, "at least 1");
+        }
+        if self.recalibrate == Some(0) {
+            return setting("average.recalibrate", 0.0, "at least 1");
         }
         match self.rule {
             AverageRule::Ema { decay }

@@ -110,6 +110,9 @@ pub enum TrainerError {
     /// The loader can't read its data.
     #[error(transparent)]
     Loader(#[from] firecraft_data::DataError),
+    /// A normalisation can't be folded or replaced.
+    #[error(transparent)]
+    Norm(#[from] firecraft_norm::NormError),
     /// The scheduler can't take back its state.
     #[error(transparent)]
     Schedule(#[from] firecraft_schedule::ScheduleError),

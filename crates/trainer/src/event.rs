@@ -19,7 +19,9 @@ use crate::optimizer::Select;
 /// [`SanityEnd`](Event::SanityEnd); for each epoch
 /// [`EpochStart`](Event::EpochStart), its updates, an evaluation if the epoch
 /// is evaluated, [`EpochEnd`](Event::EpochEnd); then
-/// [`FitEnd`](Event::FitEnd).
+/// [`FitEnd`](Event::FitEnd). With
+/// [`validate_every_updates`](crate::Trainer::validate_every_updates) there are
+/// evaluations between updates too.
 ///
 /// An update is, for each of its batches, [`BatchStart`](Event::BatchStart),
 /// [`ForwardEnd`](Event::ForwardEnd), [`BackwardEnd`](Event::BackwardEnd) and
@@ -91,6 +93,9 @@ pub enum Event<'a> {
     EvaluationEnd {
         /// The validation metrics, with their `val_` names.
         metrics: &'a Metrics,
+        /// Whether it was made between two updates of an epoch. At the end of
+        /// an epoch the same metrics come again in its row.
+        within_epoch: bool,
     },
     /// An epoch is over, with its evaluation; its row is in the history.
     EpochEnd {
@@ -171,7 +176,8 @@ pub struct Progress {
 pub struct Plan {
     /// Epochs to make.
     pub epochs: u64,
-    /// Optimiser updates of one epoch.
+    /// Optimiser updates of the running epoch; all epochs have as many unless
+    /// accumulation changes.
     pub updates_per_epoch: u64,
     /// Optimiser updates of the whole run.
     pub total_updates: u64,
@@ -222,8 +228,9 @@ pub enum Control {
     /// Multiply the learning rate by a factor from now on, on top of what the
     /// schedule says.
     ScaleLearningRate(f64),
-    /// Leave the running batch out: it has no share in the update. Counts from
-    /// [`Event::BatchStart`] to [`Event::BackwardEnd`].
+    /// Leave the running batch out: it has no share in the update, and running
+    /// statistics go back to what they were. Counts from [`Event::BatchStart`]
+    /// to [`Event::BackwardEnd`].
     SkipBatch,
     /// Don't change the weights in the running update; the update counts.
     SkipUpdate,
@@ -232,7 +239,8 @@ pub enum Control {
     /// End the epoch without evaluation.
     SkipEpoch,
     /// Go back to the newest checkpoint with finite weights and multiply the
-    /// learning rate by a factor.
+    /// learning rate by a factor. If the fit is to end at the same moment, it
+    /// goes back first.
     Rewind {
         /// In (0, 1].
         factor: f64,
@@ -272,6 +280,8 @@ pub struct Context<'a> {
     pub history: &'a History,
     /// The learning rate in force.
     pub learning_rate: f64,
+    /// The update after which the last evaluation within an epoch was made.
+    pub evaluated_at: Option<u64>,
     model: &'a dyn Snapshot,
 }
 
@@ -281,6 +291,7 @@ impl<'a> Context<'a> {
         plan: &'a Plan,
         history: &'a History,
         learning_rate: f64,
+        evaluated_at: Option<u64>,
         model: &'a dyn Snapshot,
     ) -> Self {
         Self {
@@ -288,6 +299,7 @@ impl<'a> Context<'a> {
             plan,
             history,
             learning_rate,
+            evaluated_at,
             model,
         }
     }

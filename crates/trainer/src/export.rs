@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::Bytes;
 use burn_pack::{Tensor as Packed, Writer};
 use firecraft_data::Normalizer;
+use firecraft_norm::{NormTree, fold_norms};
 use serde::{Deserialize, Serialize};
 
 use crate::archive::TensorArchive;
@@ -24,9 +25,9 @@ const BURNPACK: &str = "model.bpk";
 /// What a program needs besides the weights to use a model: `export.json`.
 ///
 /// Weights are those of the model in validation mode, by parameter path, in
-/// both formats. Augmentation has no weights and is not in them; fold batch
-/// normalisation into its convolutions first (`firecraft-norm` has the tools)
-/// if the program should not know it.
+/// both formats. Augmentation has no weights and is not in them.
+/// [`write_folded`](Self::write_folded) folds batch normalisation into the
+/// layers before it, for programs that should not know it.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -55,6 +56,9 @@ pub struct Export {
     pub input: Vec<usize>,
     /// What is done with pixels in `[0, 1]` before the model sees them.
     pub normalizer: Option<Normalizer>,
+    /// Whether batch normalisations were folded into the layers before them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub folded: bool,
     /// SHA-256 over paths, types and shapes of the weights.
     pub fingerprint: String,
 }
@@ -73,6 +77,7 @@ impl Export {
             classes: Vec::new(),
             input: Vec::new(),
             normalizer: None,
+            folded: false,
             fingerprint: String::new(),
         }
     }
@@ -134,6 +139,51 @@ impl Export {
         Ok(info)
     }
 
+    /// [`write`](Self::write) with every batch normalisation folded into the
+    /// layer before it, as far as the model's `norm_tree!` pairs the two: fewer
+    /// tensors that give the same outputs. The program that loads them folds its
+    /// model the same way first ([`firecraft_norm::fold_norms`]).
+    ///
+    /// ```
+    /// use burn::module::Module;
+    /// use burn::nn::{Linear, LinearConfig};
+    /// use burn::tensor::Device;
+    /// use firecraft_norm::{BatchNorm, BatchNormConfig, norm_tree};
+    /// use firecraft_trainer::Export;
+    ///
+    /// #[derive(Module, Debug)]
+    /// struct Net {
+    ///     linear: Linear,
+    ///     norm: Option<BatchNorm>,
+    /// }
+    /// norm_tree!(Net { linear => norm });
+    ///
+    /// let device = Device::flex();
+    /// let net = Net {
+    ///     linear: LinearConfig::new(3, 2).init(&device),
+    ///     norm: Some(BatchNormConfig::new(2).init(&device)),
+    /// };
+    /// let folder = tempfile::tempdir()?;
+    /// Export::new().write_folded(&net, folder.path())?;
+    /// let (export, weights) = Export::read(folder.path())?;
+    /// assert!(export.folded);
+    /// assert_eq!(weights.names().collect::<Vec<_>>(), ["linear.bias", "linear.weight"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Norm`] when a layer can't be folded, [`TrainerError::Io`]
+    /// when a file can't be written.
+    pub fn write_folded<M: Module + NormTree>(
+        mut self,
+        model: &M,
+        folder: &Path,
+    ) -> Result<PathBuf, TrainerError> {
+        self.folded = true;
+        self.write(&fold_norms(model.valid())?, folder)
+    }
+
     /// Reads an export: what it says of the model, and the weights.
     ///
     /// # Errors
@@ -185,8 +235,9 @@ fn burnpack(archive: &TensorArchive) -> Result<Bytes, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::nn::LinearConfig;
-    use burn::tensor::Device;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::{Device, Tensor};
+    use firecraft_norm::{BatchNormConfig, Norm, NormConfig, norm_tree};
 
     #[test]
     fn an_export_of_other_weights_is_noticed() {
@@ -205,6 +256,47 @@ mod tests {
             Err(TrainerError::Damaged { .. })
         ));
         assert!(Export::read(&b).is_ok());
+    }
+
+    #[derive(Module, Debug)]
+    struct Net {
+        linear: Linear,
+        norm: Norm,
+        head: Linear,
+    }
+    norm_tree!(Net { linear => norm });
+
+    impl Net {
+        fn new(device: &Device) -> Self {
+            let norm = NormConfig::Batch(BatchNormConfig::new(1));
+            Self {
+                linear: LinearConfig::new(3, 4).init(device),
+                norm: norm.init(4, device),
+                head: LinearConfig::new(4, 2).init(device),
+            }
+        }
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.head.forward(self.norm.forward(self.linear.forward(x)))
+        }
+    }
+
+    #[test]
+    fn a_folded_export_says_so_and_gives_the_same_outputs() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = Device::flex().autodiff();
+        let net = Net::new(&device);
+        let x = Tensor::<2>::from_data([[1.0f32, 2.0, 3.0], [4.0, -5.0, 6.0]], &device);
+        // Statistics that are not those of a new layer.
+        let _ = net.forward(x.clone());
+        Export::new().write_folded(&net, folder.path()).unwrap();
+        let (export, weights) = Export::read(folder.path()).unwrap();
+        assert!(export.folded && weights.get("norm.gamma").is_none());
+        let other = fold_norms(Net::new(&Device::flex())).unwrap();
+        let (loaded, _) = crate::Import::new(weights).apply(other).unwrap();
+        let x = x.inner();
+        let difference = net.valid().forward(x.clone()) - loaded.forward(x);
+        assert!(difference.abs().max().into_scalar::<f32>() < 1e-5);
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Weights of other programs and models, with names mapped and parts left out.
 
+#[cfg(feature = "pytorch")]
+mod pytorch;
+
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
 
 use burn::module::Module;
@@ -12,13 +16,16 @@ use crate::error::TrainerError;
 use crate::model_state::{ModelState, Switches};
 use crate::summary::ModelSummary;
 
-/// Puts weights from a safetensors file into a model.
+/// Puts weights from a safetensors file, or one of PyTorch, into a model.
 ///
 /// Names are mapped by prefixes; [`pytorch`](Self::pytorch) also maps what
 /// PyTorch calls and lays out differently. Without [`partial`](Self::partial)
 /// every tensor of the model must be there, and every tensor of the file used.
-/// PyTorch's own `.pt` files are archives of Python objects: save the weights
-/// with `safetensors.torch.save_file(model.state_dict(), path)`.
+///
+/// With the feature `pytorch` it reads what `torch.save` writes, now and in the
+/// past: a `state_dict`, a checkpoint that holds one (rename
+/// `"state_dict."` to `""`), or a whole module. Python code in a file is never
+/// run.
 ///
 /// ```
 /// use burn::nn::LinearConfig;
@@ -70,13 +77,18 @@ impl Import {
         }
     }
 
-    /// Weights of a safetensors file.
+    /// Weights of a safetensors file, or of one of PyTorch with the feature
+    /// `pytorch`; the content says which. Of the latter, names and layouts are
+    /// taken as PyTorch's.
     ///
     /// # Errors
     ///
     /// [`TrainerError::Io`] when it can't be read, [`TrainerError::Damaged`]
-    /// when it is no safetensors file.
+    /// when it is neither.
     pub fn open(path: &Path) -> Result<Self, TrainerError> {
+        if is_pytorch(path)? {
+            return open_pytorch(path);
+        }
         let bytes = fs::read(path).map_err(TrainerError::io("read", path, "check the path"))?;
         let archive = TensorArchive::from_bytes(&bytes).map_err(|error| {
             TrainerError::damaged(path, error.to_string(), "download or export it again")
@@ -208,6 +220,34 @@ impl Import {
     }
 }
 
+/// Whether a file is one of `torch.save`: a ZIP archive, a stream of pickles or
+/// an archive of tar. A safetensors file has an opening brace at its ninth byte.
+fn is_pytorch(path: &Path) -> Result<bool, TrainerError> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(9).read_to_end(&mut start))
+        .map_err(TrainerError::io("read", path, "check the path"))?;
+    if start.get(8) == Some(&b'{') {
+        return Ok(false);
+    }
+    let is_tar = path.extension().is_some_and(|extension| extension == "tar");
+    Ok(start.starts_with(b"PK") || start.starts_with(&[0x80]) || is_tar)
+}
+
+#[cfg(feature = "pytorch")]
+fn open_pytorch(path: &Path) -> Result<Import, TrainerError> {
+    Ok(Import::new(pytorch::read(path)?).pytorch())
+}
+
+#[cfg(not(feature = "pytorch"))]
+fn open_pytorch(path: &Path) -> Result<Import, TrainerError> {
+    Err(TrainerError::damaged(
+        path,
+        "it is a file of torch.save, which this program was built without",
+        "build it with the feature `pytorch`, or save the weights with safetensors.torch.save_file",
+    ))
+}
+
 /// Any type of number has one width, so whole numbers are moved as bytes.
 fn transposed(data: TensorData, rows: usize, columns: usize) -> TensorData {
     let dtype: DType = data.dtype();
@@ -300,6 +340,62 @@ mod tests {
         assert_eq!(floats(&state, "norm.running_var"), [50.0, 51.0, 52.0]);
         assert!(!model.first.weight.is_require_grad(), "it stays frozen");
         assert!(model.head.weight.is_require_grad());
+    }
+
+    #[cfg(not(feature = "pytorch"))]
+    #[test]
+    fn a_file_of_torch_is_told_from_a_damaged_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.pt");
+        fs::write(&path, b"PK\x03\x04 and so on").unwrap();
+        let error = Import::open(&path).unwrap_err().to_string();
+        assert!(error.contains("the feature `pytorch`"), "{error}");
+    }
+
+    #[cfg(feature = "pytorch")]
+    mod torch_files {
+        use super::*;
+
+        /// Made by `make_torch_net.py` beside it.
+        const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/torch_net.pt");
+
+        #[test]
+        fn a_checkpoint_of_torch_is_loaded_by_mapped_names_whatever_its_types() {
+            let import = Import::open(Path::new(FILE)).unwrap();
+            let import = import
+                .rename("state_dict.body.0.", "first.")
+                .rename("state_dict.body.1.", "norm.")
+                .rename("state_dict.", "");
+            let (model, report) = import.apply(net()).unwrap();
+            assert!(report.missing.is_empty() && report.unused.is_empty());
+            let state = ModelState::of(&model);
+            // torch's [out, in] becomes [in, out].
+            let weight = floats(&state, "first.weight");
+            assert_eq!(weight, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+            // Stored as half precision, and as views of one storage.
+            assert_eq!(floats(&state, "first.bias"), [10.0, 10.5, 11.0]);
+            assert_eq!(floats(&state, "norm.gamma"), [20.0, 21.0, 22.0]);
+            assert_eq!(floats(&state, "norm.beta"), [30.0, 31.0, 32.0]);
+            assert_eq!(floats(&state, "norm.running_var"), [50.0, 51.0, 52.0]);
+            assert!(!model.first.weight.is_require_grad(), "it stays frozen");
+        }
+
+        #[test]
+        fn a_torn_or_foreign_file_is_an_error_with_its_path() {
+            let folder = tempfile::tempdir().unwrap();
+            let whole = fs::read(FILE).unwrap();
+            for (name, bytes) in [
+                ("torn.pt", &whole[..whole.len() / 2]),
+                ("odd.pt", b"PK\x03\x04 and so on".as_slice()),
+                ("pickle.pt", b"\x80\x02}q\x00.".as_slice()),
+            ] {
+                let path = folder.path().join(name);
+                fs::write(&path, bytes).unwrap();
+                let error = Import::open(&path).unwrap_err().to_string();
+                assert!(error.contains(name), "{error}");
+                assert!(!error.contains('\n'), "{error}");
+            }
+        }
     }
 
     #[test]

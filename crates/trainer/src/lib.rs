@@ -7,12 +7,12 @@
 //!
 //! | file | content |
 //! |---|---|
-//! | `trainer.rs`, `fit/` | what a fit consists of; the loop; saving and restoring it |
+//! | `trainer.rs`, `accumulation.rs`, `fit/` | what a fit consists of; the loop; saving and restoring it |
 //! | `task.rs`, `loss/`, `source.rs`, `adapt.rs`, `arrays.rs`, `loader_source.rs` | what is computed for a batch, and where batches come from |
 //! | `augmented.rs`, `mixed.rs` | transforms in the workers of a loader; mixing of batches |
 //! | `event.rs`, `callback.rs`, `callbacks/` | what happens, who watches, one callback per file |
 //! | `checkpoint/`, `archive.rs`, `model_state.rs` | folders that exist whole or not at all; tensors by path |
-//! | `optimizer.rs`, `clip.rs`, `penalty.rs`, `average.rs` | burn's update rules with groups and a state by path; bounds on gradients; regularisers; EMA and SWA |
+//! | `optimizer.rs`, `clip.rs`, `penalty.rs`, `average.rs`, `recalibrate.rs` | burn's update rules with groups and a state by path; bounds on gradients; regularisers; EMA and SWA, and statistics that fit them |
 //! | `evaluate.rs`, `lr_find.rs`, `batch_size.rs`, `summary.rs` | metrics, answers, searches and tables outside a fit |
 //! | `export.rs`, `import.rs` | weights for inference; weights of other programs |
 //! | `recipe.rs`, `run_folder.rs`, `metrics.rs` | what a run is made from, where it lives, what was measured |
@@ -22,12 +22,15 @@
 //! data sets (they have crates of their own and don't know the trainer), and
 //! anything that prints or installs signal handlers; a program does that.
 
+mod accumulation;
 mod adapt;
 mod archive;
 mod arrays;
 mod augmented;
 mod average;
 mod batch_size;
+#[cfg(feature = "burn-train")]
+mod burn_train;
 mod callback;
 pub mod callbacks;
 pub mod checkpoint;
@@ -47,6 +50,7 @@ mod mixed;
 mod model_state;
 mod optimizer;
 mod penalty;
+mod recalibrate;
 mod recipe;
 pub mod report;
 mod run_folder;
@@ -55,13 +59,17 @@ mod summary;
 mod task;
 mod trainer;
 
+pub use accumulation::AccumulateFrom;
 pub use adapt::{Mapped, Overfit};
 pub use archive::{ArchiveError, TensorArchive};
 pub use arrays::Arrays;
 pub use augmented::Augmented;
 pub use average::{Average, AverageRule, Averaged};
 pub use batch_size::{BatchSizeSearch, find_batch_size};
+#[cfg(feature = "burn-train")]
+pub use burn_train::{BurnRenderer, BurnTask};
 pub use callback::{Callback, CallbackState};
+pub use callbacks::{CallbackConfig, CallbackTypes, register, register_in};
 pub use clip::Clip;
 pub use error::TrainerError;
 pub use evaluate::{evaluate, predict, predict_views};
@@ -79,6 +87,7 @@ pub use mixed::mix_batches;
 pub use model_state::ModelState;
 pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, Sgd, layer_decay};
 pub use penalty::{Penalty, PenaltyRule};
+pub use recalibrate::recalibrate;
 pub use recipe::{Difference, PluginFile, RECIPE_VERSION, Recipe};
 pub use run_folder::RunFolder;
 pub use source::{BatchSource, InMemory, Labelled, Targets};

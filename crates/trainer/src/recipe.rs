@@ -1,14 +1,23 @@
 //! The recipe: everything that a run is made from, as a text file.
 
+mod build;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use firecraft_augment::Mixing;
 use firecraft_spec::{Spec, Value};
 use serde::{Deserialize, Serialize};
 
+use crate::accumulation::AccumulateFrom;
+use crate::average::Average;
+use crate::clip::Clip;
 use crate::error::TrainerError;
+use crate::fit::setting;
 use crate::loss::CrossEntropy;
 use crate::optimizer::{AdamW, OptimizerConfig};
+use crate::penalty::Penalty;
+use crate::trainer::NonFinite;
 
 /// Version of the recipe format that this crate writes.
 pub const RECIPE_VERSION: u32 = 1;
@@ -41,9 +50,33 @@ pub struct Recipe {
     /// Batches whose gradients are averaged for one update, at least 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub accumulate: u64,
+    /// Other numbers from later epochs on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accumulate_from: Vec<AccumulateFrom>,
     /// Batches after which an epoch ends; all of them when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batches_per_epoch: Option<u64>,
+    /// Epochs between two evaluations, at least 1.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub validate_every: u64,
+    /// Updates between two evaluations within epochs; none when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate_every_updates: Option<u64>,
+    /// Validation batches per evaluation; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_batches: Option<u64>,
+    /// Updates after which the run ends, whatever the epochs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_updates: Option<u64>,
+    /// Epochs before which no callback stops the run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub min_epochs: u64,
+    /// The metric that the schedule follows, if it follows one.
+    #[serde(default = "val_loss", skip_serializing_if = "is_val_loss")]
+    pub monitor: String,
+    /// What to do about a loss or gradient that is not finite.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub non_finite: NonFinite,
     /// The plugins whose types the recipe may name, besides what is built in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<PluginFile>,
@@ -62,6 +95,18 @@ pub struct Recipe {
     pub augment: Vec<Spec>,
     /// The optimiser.
     pub optimizer: OptimizerConfig,
+    /// The bound on gradients; none unless it is given.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub clip: Clip,
+    /// The average of the weights, if one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<Average>,
+    /// Penalties on weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub penalties: Vec<Penalty>,
+    /// The mixing of batches (MixUp, CutMix), if there is any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<Mixing>,
     /// The training loss.
     #[serde(default)]
     pub loss: CrossEntropy,
@@ -87,6 +132,26 @@ fn one() -> u64 {
     1
 }
 
+fn val_loss() -> String {
+    "val_loss".into()
+}
+
+fn is_val_loss(monitor: &str) -> bool {
+    monitor == "val_loss"
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde wants a reference here"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 #[allow(
     clippy::trivially_copy_pass_by_ref,
     reason = "serde wants a reference here"
@@ -103,7 +168,15 @@ impl Default for Recipe {
             epochs: 1,
             batch_size: 32,
             accumulate: 1,
+            accumulate_from: Vec::new(),
             batches_per_epoch: None,
+            validate_every: 1,
+            validate_every_updates: None,
+            validation_batches: None,
+            max_updates: None,
+            min_epochs: 0,
+            monitor: val_loss(),
+            non_finite: NonFinite::Stop,
             plugins: Vec::new(),
             model: Spec::new("none"),
             data: Spec::new("none"),
@@ -112,6 +185,10 @@ impl Default for Recipe {
             schedule: Spec::new("constant"),
             augment: Vec::new(),
             optimizer: OptimizerConfig::AdamW(AdamW::torch()),
+            clip: Clip::None,
+            average: None,
+            penalties: Vec::new(),
+            mixing: None,
             loss: CrossEntropy::new(),
             callbacks: Vec::new(),
         }
@@ -182,6 +259,13 @@ impl Recipe {
             ("batch_size", self.batch_size),
             ("accumulate", self.accumulate),
             ("batches_per_epoch", self.batches_per_epoch.unwrap_or(1)),
+            ("validate_every", self.validate_every),
+            (
+                "validate_every_updates",
+                self.validate_every_updates.unwrap_or(1),
+            ),
+            ("validation_batches", self.validation_batches.unwrap_or(1)),
+            ("max_updates", self.max_updates.unwrap_or(1)),
         ];
         for (field, value) in at_least_one {
             if value == 0 {
@@ -191,6 +275,18 @@ impl Recipe {
                     allowed: "at least 1",
                 });
             }
+        }
+        if self.accumulate_from.iter().any(|from| from.batches == 0) {
+            return Err(setting("accumulate_from.batches", "0", "at least 1"));
+        }
+        self.clip.check()?;
+        self.average.map_or(Ok(()), |average| average.check())?;
+        self.penalties.iter().try_for_each(Penalty::check)?;
+        if let Some(mixing) = &self.mixing {
+            mixing.validate().map_err(|error| {
+                let problem = error.to_string();
+                setting("mixing", &problem, "what Mixing documents")
+            })?;
         }
         self.loss.check()?;
         self.optimizer.build().map(|_| ())
@@ -285,60 +381,4 @@ fn show(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe() -> Recipe {
-        Recipe {
-            seed: 3,
-            model: Spec::new("convnet").with("channels", vec![16, 32]),
-            augment: vec![Spec::new("rotation").with("degrees", 10.0)],
-            ..Recipe::default()
-        }
-    }
-
-    #[test]
-    fn recipes_round_trip_through_toml_and_json() {
-        let text = recipe().to_toml().unwrap();
-        assert_eq!(Recipe::parse(&text).unwrap(), recipe());
-        let json = serde_json::to_string(&recipe()).unwrap();
-        assert_eq!(serde_json::from_str::<Recipe>(&json).unwrap(), recipe());
-    }
-
-    #[test]
-    fn the_first_difference_is_named_with_both_values() {
-        let mut other = recipe();
-        other.augment[0] = Spec::new("rotation").with("degrees", 20.0);
-        let error = recipe().expect(&other).unwrap_err().to_string();
-        assert!(
-            error.contains("`augment[0].degrees` is 10.0 there, 20.0 now"),
-            "{error}"
-        );
-        other.seed = 5;
-        let fields: Vec<String> = (recipe().differences(&other).unwrap().into_iter())
-            .map(|difference| difference.field)
-            .collect();
-        assert_eq!(fields, ["seed", "augment[0].degrees"]);
-        let mut other = recipe();
-        other.seed = 4;
-        let error = recipe().expect(&other).unwrap_err().to_string();
-        assert!(error.contains("`seed` is 3 there, 4 now"), "{error}");
-        assert!(recipe().expect(&recipe()).is_ok());
-    }
-
-    #[test]
-    fn unknown_fields_versions_and_ranges_are_refused() {
-        let text = recipe().to_toml().unwrap();
-        let extra = format!("colour = 1\n{text}");
-        assert!(Recipe::parse(&extra).is_err());
-        let later = text.replace("version = 1", "version = 2");
-        let error = Recipe::parse(&later).unwrap_err().to_string();
-        assert!(error.contains("version is 2"), "{error}");
-        let zero = text.replace("epochs = 1", "epochs = 0");
-        let error = Recipe::parse(&zero).unwrap_err().to_string();
-        assert_eq!(error, "`epochs` is 0, allowed is at least 1");
-        let error = Recipe::parse("seed = ").unwrap_err().to_string();
-        assert!(error.contains("line 1"), "{error}");
-        assert!(!error.contains('\n'), "{error}");
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use burn::module::Module;
 use firecraft_schedule::{BoxScheduler, ConstantConfig, Pure, Scheduler};
 
+use crate::accumulation::Accumulation;
 use crate::average::Average;
 use crate::callback::{Callback, Callbacks};
 use crate::checkpoint::CheckpointStore;
@@ -88,10 +89,11 @@ pub(crate) struct Parts<T> {
 pub(crate) struct Settings {
     pub(crate) epochs: u64,
     pub(crate) seed: u64,
-    pub(crate) accumulate: u64,
+    pub(crate) accumulate: Accumulation,
     pub(crate) batches_per_epoch: Option<u64>,
     pub(crate) valid_batches: Option<u64>,
     pub(crate) validate_every: u64,
+    pub(crate) validate_every_updates: Option<u64>,
     pub(crate) sanity_batches: u64,
     pub(crate) initial_epoch: u64,
     pub(crate) min_epochs: u64,
@@ -109,10 +111,14 @@ impl Settings {
         self.average.map_or(Ok(()), |average| average.check())?;
         for (field, value) in [
             ("epochs", self.epochs),
-            ("accumulate", self.accumulate),
+            ("accumulate", self.accumulate.least()),
             ("limit_batches", self.batches_per_epoch.unwrap_or(1)),
             ("limit_validation", self.valid_batches.unwrap_or(1)),
             ("validate_every", self.validate_every),
+            (
+                "validate_every_updates",
+                self.validate_every_updates.unwrap_or(1),
+            ),
             ("max_updates", self.max_updates.unwrap_or(1)),
         ] {
             if value == 0 {
@@ -134,7 +140,7 @@ impl Settings {
 /// What to do when the loss of a batch, or the measured norm of a gradient, is
 /// not a finite number.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum NonFinite {
     /// End the fit with an error; what was saved before stays.
@@ -191,10 +197,11 @@ impl<M: Module> Trainer<M> {
                 settings: Settings {
                     epochs: 1,
                     seed: 0,
-                    accumulate: 1,
+                    accumulate: Accumulation::default(),
                     batches_per_epoch: None,
                     valid_batches: None,
                     validate_every: 1,
+                    validate_every_updates: None,
                     sanity_batches: 0,
                     initial_epoch: 0,
                     min_epochs: 0,
@@ -300,7 +307,31 @@ impl<M: Module, T> Trainer<M, T> {
     /// an update of their own.
     #[must_use]
     pub fn accumulate(mut self, batches: u64) -> Self {
-        self.parts.settings.accumulate = batches;
+        self.parts.settings.accumulate.set(0, batches);
+        self
+    }
+
+    /// Accumulates another number of batches from the 0-based `epoch` on:
+    /// Lightning's `GradientAccumulationScheduler`. May be called several
+    /// times.
+    ///
+    /// Epochs then differ in their updates. Schedules over updates, whole
+    /// epochs and fractions of the run stay exact; one in fractional epochs is
+    /// refused.
+    ///
+    /// ```
+    /// use burn::nn::LinearConfig;
+    /// use burn::tensor::Device;
+    /// use firecraft_trainer::{Sgd, Trainer};
+    ///
+    /// let model = LinearConfig::new(2, 2).init(&Device::flex().autodiff());
+    /// // Small batches at first, four times as great ones from epoch 5 on.
+    /// let trainer = Trainer::new(model, Sgd::torch()).accumulate_from(5, 4);
+    /// # let _ = trainer;
+    /// ```
+    #[must_use]
+    pub fn accumulate_from(mut self, epoch: u64, batches: u64) -> Self {
+        self.parts.settings.accumulate.set(epoch, batches);
         self
     }
 
@@ -324,6 +355,20 @@ impl<M: Module, T> Trainer<M, T> {
     #[must_use]
     pub fn validate_every(mut self, epochs: u64) -> Self {
         self.parts.settings.validate_every = epochs;
+        self
+    }
+
+    /// Also evaluates after every so many updates of the run, within epochs:
+    /// Lightning's `val_check_interval`, Transformers' `eval_steps`.
+    ///
+    /// The scheduler, early stopping, the plateau and the best checkpoints take
+    /// such evaluations as they take those at the ends of epochs, so a patience
+    /// counts evaluations. The history has one row per epoch;
+    /// [`JsonlLogger`](crate::callbacks::JsonlLogger) and
+    /// [`TensorBoard`](crate::callbacks::TensorBoard) show every evaluation.
+    #[must_use]
+    pub fn validate_every_updates(mut self, updates: u64) -> Self {
+        self.parts.settings.validate_every_updates = Some(updates);
         self
     }
 

@@ -13,8 +13,8 @@ use firecraft_spec::Value;
 use firecraft_trainer::callbacks::{Checkpoint, CsvLogger, Lambda};
 use firecraft_trainer::checkpoint::CheckpointStore;
 use firecraft_trainer::{
-    BatchSource, Control, Event, Fitted, InMemory, Labelled, ModelState, NonFinite, Sgd, Trainer,
-    TrainerError,
+    BatchSource, Control, Event, Fitted, InMemory, Labelled, ModelState, NonFinite, Outcome, Sgd,
+    Trainer, TrainerError,
 };
 use support::{Make, Net, train, valid};
 
@@ -197,6 +197,51 @@ fn a_fit_that_fails_between_two_updates_loses_none_of_them() {
     let names = store(folder.path()).names().unwrap();
     assert_eq!(names, ["update-000000006-epoch-00002"]);
     let resumed = saver(2).resume().fit(source(), valid()).unwrap();
+    assert_eq!(digest(&resumed), digest(&expected));
+    assert_eq!(resumed.history, expected.history);
+}
+
+#[test]
+fn a_run_that_is_interrupted_at_the_very_update_goes_back_first() {
+    let _alone = support::alone();
+    let straight = tempfile::tempdir().unwrap();
+    let expected = trainer(straight.path(), 1)
+        .callback(picky())
+        .fit(train(3), valid())
+        .unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    // Update 8 is the one that is given up.
+    let interrupt = Lambda::new("interrupt", |event, context| match event {
+        Event::UpdateEnd(_) if context.progress.update == 8 && context.learning_rate > 0.09 => {
+            Control::Many(vec![
+                Control::Checkpoint,
+                Control::Interrupt {
+                    reason: "enough for today".into(),
+                },
+            ])
+        }
+        _ => Control::Continue,
+    });
+    let cut = trainer(folder.path(), 1)
+        .callback(picky())
+        .callback(interrupt)
+        .fit(train(3), valid())
+        .unwrap();
+    assert!(matches!(cut.outcome, Outcome::Interrupted { .. }));
+    assert_eq!(
+        cut.progress.update, 6,
+        "what was given up is not handed out"
+    );
+    let saved = store(folder.path()).latest().unwrap().unwrap();
+    let state = String::from_utf8(saved.payloads["state.json"].clone()).unwrap();
+    assert!(state.contains("\"rewinds\": 1"), "{state}");
+
+    let resumed = trainer(folder.path(), 2)
+        .callback(picky())
+        .resume()
+        .fit(train(3), valid())
+        .unwrap();
     assert_eq!(digest(&resumed), digest(&expected));
     assert_eq!(resumed.history, expected.history);
 }

@@ -1,10 +1,12 @@
 //! When to save checkpoints, and which to keep.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use firecraft_schedule::Mode;
 use serde::{Deserialize, Serialize};
 
+use super::{CallbackConfig, at_least_one, seconds};
 use crate::callback::{Callback, CallbackState};
 use crate::checkpoint::{CheckpointStore, OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -251,6 +253,16 @@ impl Callback for Checkpoint {
                     return Ok(Control::Checkpoint);
                 }
             }
+            Event::EvaluationEnd {
+                metrics,
+                within_epoch: true,
+            } => {
+                let value = metrics.get(&self.monitor).filter(|_| self.keep_best > 0);
+                let name = checkpoint_name(context.progress);
+                if value.is_some_and(|value| self.rank(value, name)) {
+                    return Ok(Control::Checkpoint);
+                }
+            }
             Event::CheckpointSaved { .. } => {
                 self.newest = Some(Instant::now());
                 if !self.best.is_empty() {
@@ -270,6 +282,82 @@ impl Callback for Checkpoint {
     fn restore(&mut self, state: CallbackState) -> Result<(), TrainerError> {
         self.best = state.values(&self.key(), 1)?;
         Ok(())
+    }
+}
+
+/// A [`Checkpoint`] by name, `checkpoint`. The trainer needs the store of the
+/// same folder ([`Trainer::checkpoints`](crate::Trainer::checkpoints)).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckpointConfig {
+    /// The folder of the store; `checkpoints` by default.
+    pub folder: PathBuf,
+    /// Updates between two checkpoints within epochs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_updates: Option<u64>,
+    /// Epochs between two checkpoints; 1 by default.
+    pub every_epochs: u64,
+    /// Seconds between two checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_seconds: Option<f64>,
+    /// Whether only the best epochs are saved.
+    pub only_improvements: bool,
+    /// Whether one is saved when the fit fails between two updates.
+    pub on_error: bool,
+    /// How many of the newest are kept, at least 1; 2 by default.
+    pub keep_last: usize,
+    /// How many of the best are kept; 1 by default.
+    pub keep_best: usize,
+    /// The metric by which they are the best; `val_loss` by default.
+    pub monitor: String,
+    /// Which way it gets better; by its name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Only values better than this one count as best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+impl Default for CheckpointConfig {
+    fn default() -> Self {
+        Self {
+            folder: "checkpoints".into(),
+            every_updates: None,
+            every_epochs: 1,
+            every_seconds: None,
+            only_improvements: false,
+            on_error: false,
+            keep_last: 2,
+            keep_best: 1,
+            monitor: "val_loss".into(),
+            mode: None,
+            threshold: None,
+        }
+    }
+}
+
+impl CallbackConfig for CheckpointConfig {
+    const NAME: &'static str = "checkpoint";
+    const SUMMARY: &'static str = "checkpoints: newest, best, every so often";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let store = CheckpointStore::open(folder.join(&self.folder))?;
+        let every_epochs = at_least_one("every_epochs", Some(self.every_epochs))?;
+        let every = self
+            .every_seconds
+            .map(|every| seconds("every_seconds", every));
+        let mut checkpoint = Checkpoint::new(store)
+            .keep_last(self.keep_last)
+            .keep_best(self.keep_best, &self.monitor);
+        checkpoint.every_updates = at_least_one("every_updates", self.every_updates)?;
+        checkpoint.every_epochs = every_epochs.filter(|_| !self.only_improvements);
+        checkpoint.every = every.transpose()?;
+        checkpoint.on_error = self.on_error;
+        checkpoint.threshold = self.threshold;
+        if let Some(mode) = self.mode {
+            checkpoint.mode = mode;
+        }
+        Ok(Box::new(checkpoint))
     }
 }
 

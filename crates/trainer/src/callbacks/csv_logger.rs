@@ -1,7 +1,10 @@
 //! The history as a CSV file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::checkpoint::{OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -50,6 +53,31 @@ impl Callback for CsvLogger {
             ))?;
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`CsvLogger`] by name, `csv_logger`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvLoggerConfig {
+    /// The file; `history.csv` by default.
+    pub file: PathBuf,
+}
+
+impl Default for CsvLoggerConfig {
+    fn default() -> Self {
+        Self {
+            file: "history.csv".into(),
+        }
+    }
+}
+
+impl CallbackConfig for CsvLoggerConfig {
+    const NAME: &'static str = "csv_logger";
+    const SUMMARY: &'static str = "the history as a CSV file";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(CsvLogger::new(folder.join(&self.file))))
     }
 }
 

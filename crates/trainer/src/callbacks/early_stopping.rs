@@ -1,11 +1,12 @@
 //! Stopping when nothing improves any more.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use firecraft_schedule::{EarlyStoppingConfig, Mode, State, StopReason};
+use firecraft_schedule::{EarlyStoppingConfig, Margin, Mode, NanPolicy, State, StopReason};
 use serde::{Deserialize, Serialize};
 
-use super::monitored;
+use super::{CallbackConfig, observed};
 use crate::callback::{Callback, CallbackState};
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event, Outcome};
@@ -135,11 +136,15 @@ impl Callback for EarlyStopping {
             // A run that was stopped stays stopped when it is resumed.
             Event::FitStart { .. } => return Ok(self.stop()),
             Event::UpdateEnd(update) => self.watch(update.learning_rate),
-            Event::EpochEnd { row } => {
-                let Some(value) = monitored(context, &row.metrics, &self.monitor)? else {
+            Event::EpochEnd { .. } | Event::EvaluationEnd { .. } => {
+                let Some(value) = observed(event, context, &self.monitor)? else {
                     return Ok(Control::Continue);
                 };
-                let verdict = self.logic.observe(row.epoch, value);
+                let epoch = match event {
+                    Event::EpochEnd { row } => row.epoch,
+                    _ => context.progress.epoch,
+                };
+                let verdict = self.logic.observe(epoch, value);
                 self.evaluations += 1;
                 if verdict.improved && self.restore_best {
                     self.best = Some(context.model_state());
@@ -147,7 +152,7 @@ impl Callback for EarlyStopping {
                 self.stopped = verdict.stop.map(|reason| {
                     let why = match reason {
                         StopReason::NoImprovement => format!(
-                            "`{}` has not improved for {} epochs",
+                            "`{}` has not improved for {} evaluations",
                             self.monitor,
                             self.logic.wait()
                         ),
@@ -195,6 +200,103 @@ impl Callback for EarlyStopping {
         self.best = (self.restore_best && !state.tensors.is_empty())
             .then(|| Arc::new(ModelState::from_parts(&state.tensors, Switches::default())));
         Ok(())
+    }
+}
+
+/// An [`EarlyStopping`] by name, `early_stopping`.
+///
+/// ```
+/// use firecraft_spec::{Registries, Spec};
+/// use firecraft_trainer::{CallbackTypes, register};
+///
+/// let mut registries = Registries::new();
+/// register(&mut registries)?;
+/// let spec: Spec = toml::from_str(
+///     r#"
+///     type = "early_stopping"
+///     monitor = "val_accuracy"
+///     patience = 5
+///     restore_best = true
+///     "#,
+/// )?;
+/// let callback = registries.build::<CallbackTypes>(&spec)?;
+/// assert_eq!(callback.key(), "early_stopping(val_accuracy)");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EarlyStoppingSettings {
+    /// The metric; `val_loss` by default.
+    #[serde(default = "val_loss")]
+    pub monitor: String,
+    /// Evaluations without improvement after which to stop.
+    pub patience: u64,
+    /// Whether the model gets the best weights at the end.
+    #[serde(default)]
+    pub restore_best: bool,
+    /// Which way the metric gets better; by its name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// An improvement is greater than this, at least 0.
+    #[serde(default)]
+    pub min_delta: f64,
+    /// And than this fraction of the best value, in [0, 1].
+    #[serde(default)]
+    pub relative_delta: f64,
+    /// How the two are measured.
+    #[serde(default)]
+    pub margin: Margin,
+    /// What to make of NaN.
+    #[serde(default)]
+    pub nan: NanPolicy,
+    /// Evaluations after a leap of the learning rate during which a lack of
+    /// improvement does not count.
+    #[serde(default)]
+    pub cooldown: u64,
+    /// Patience is renewed only by improvements that beat this value too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<f64>,
+    /// Evaluations before this epoch are passed over.
+    #[serde(default)]
+    pub start_from: u64,
+    /// Stop as soon as the metric is better than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<f64>,
+    /// Stop as soon as the metric is worse than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divergence: Option<f64>,
+    /// Stop as soon as the metric is not finite.
+    #[serde(default)]
+    pub check_finite: bool,
+}
+
+fn val_loss() -> String {
+    "val_loss".into()
+}
+
+impl CallbackConfig for EarlyStoppingSettings {
+    const NAME: &'static str = "early_stopping";
+    const SUMMARY: &'static str = "stops when a metric has stopped improving";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let mode = self.mode.unwrap_or_else(|| Mode::of_metric(&self.monitor));
+        let rule = EarlyStoppingConfig {
+            patience: self.patience,
+            mode,
+            min_delta: self.min_delta,
+            relative_delta: self.relative_delta,
+            margin: self.margin,
+            nan: self.nan,
+            cooldown: self.cooldown,
+            baseline: self.baseline,
+            start_from: self.start_from,
+            goal: self.goal,
+            divergence: self.divergence,
+            check_finite: self.check_finite,
+        };
+        let mut stopping = EarlyStopping::with_config(&self.monitor, &rule)?;
+        stopping.restore_best = self.restore_best;
+        Ok(Box::new(stopping))
     }
 }
 

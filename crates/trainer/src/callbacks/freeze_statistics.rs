@@ -1,5 +1,10 @@
 //! Normalisation layers whose running statistics stand still.
 
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event};
@@ -71,5 +76,34 @@ impl Callback for FreezeStatistics {
             });
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`FreezeStatistics`] by name, `freeze_statistics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FreezeStatisticsConfig {
+    /// The 0-based epoch from which they stand still.
+    pub from_epoch: u64,
+    /// Which layers; all by default.
+    pub select: Select,
+}
+
+impl Default for FreezeStatisticsConfig {
+    fn default() -> Self {
+        Self {
+            from_epoch: 0,
+            select: Select::All,
+        }
+    }
+}
+
+impl CallbackConfig for FreezeStatisticsConfig {
+    const NAME: &'static str = "freeze_statistics";
+    const SUMMARY: &'static str = "running statistics that stand still";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let freeze = FreezeStatistics::new().from_epoch(self.from_epoch);
+        Ok(Box::new(freeze.of(self.select.clone())))
     }
 }

@@ -1,5 +1,10 @@
 //! Training the head first and deeper layers later.
 
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event};
@@ -98,6 +103,40 @@ impl Callback for GradualUnfreezing {
             _ => return Ok(Control::Continue),
         };
         Ok(Control::Many(controls))
+    }
+}
+
+/// A [`GradualUnfreezing`] by name, `gradual_unfreezing`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GradualUnfreezingConfig {
+    /// What is frozen at first, each with the epoch from which it is trained.
+    pub parts: Vec<FrozenPart>,
+    /// Whether the running statistics of frozen parts stand still too.
+    #[serde(default)]
+    pub freeze_statistics: bool,
+}
+
+/// A part of a model that is frozen at first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrozenPart {
+    /// The 0-based epoch from which it is trained.
+    pub epoch: u64,
+    /// The part.
+    pub select: Select,
+}
+
+impl CallbackConfig for GradualUnfreezingConfig {
+    const NAME: &'static str = "gradual_unfreezing";
+    const SUMMARY: &'static str = "trains the head first and deeper layers later";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let parts = self.parts.iter().cloned();
+        Ok(Box::new(GradualUnfreezing {
+            parts: parts.map(|part| (part.epoch, part.select)).collect(),
+            statistics: self.freeze_statistics,
+        }))
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::{CallbackConfig, at_least_one};
 use crate::callback::Callback;
 use crate::checkpoint::{OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -14,6 +16,7 @@ use crate::event::{Context, Control, Event};
 /// Writes one JSON object per line: a row per epoch and, if asked for, one per
 /// so many updates with loss, learning rate and the norm of the gradient.
 ///
+/// Evaluations within epochs have lines of their own.
 /// With updates it is the learning-rate monitor of other libraries. The file
 /// can be followed while it grows. A run that goes on from a checkpoint first
 /// drops the lines of what it makes again, so it leaves the same file as a run
@@ -60,9 +63,11 @@ impl JsonlLogger {
                 break; // A line that a kill cut off is the last one.
             };
             let number = |name: &str| row.get(name).and_then(Json::as_u64);
-            let made = match number("epoch") {
-                Some(epoch) => epoch <= context.progress.epoch,
-                None => number("update").is_some_and(|at| at <= context.progress.update),
+            let is_evaluation = row.contains_key("evaluation");
+            let made = match (number("epoch"), number("update")) {
+                (Some(epoch), _) => epoch <= context.progress.epoch,
+                (None, at) if is_evaluation => at.is_some() && at <= context.evaluated_at,
+                (None, at) => at.is_some_and(|at| at <= context.progress.update),
             };
             if made {
                 kept.push_str(line);
@@ -117,6 +122,18 @@ impl Callback for JsonlLogger {
                 }
                 self.append(row)?;
             }
+            Event::EvaluationEnd {
+                metrics,
+                within_epoch: true,
+            } => {
+                let mut line = Map::new();
+                line.insert("update".into(), context.progress.update.into());
+                line.insert("evaluation".into(), "within_epoch".into());
+                for (name, value) in metrics.iter() {
+                    line.insert(name.into(), number(value));
+                }
+                self.append(line)?;
+            }
             Event::EpochEnd { row } => {
                 let mut line = Map::new();
                 line.insert("epoch".into(), (row.epoch + 1).into());
@@ -130,6 +147,37 @@ impl Callback for JsonlLogger {
             _ => {}
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`JsonlLogger`] by name, `jsonl_logger`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JsonlLoggerConfig {
+    /// The file; `log.jsonl` by default.
+    pub file: PathBuf,
+    /// Updates between two lines of updates; none are written when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_updates: Option<u64>,
+}
+
+impl Default for JsonlLoggerConfig {
+    fn default() -> Self {
+        Self {
+            file: "log.jsonl".into(),
+            every_updates: None,
+        }
+    }
+}
+
+impl CallbackConfig for JsonlLoggerConfig {
+    const NAME: &'static str = "jsonl_logger";
+    const SUMMARY: &'static str = "epochs, evaluations and updates as lines of JSON";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let mut logger = JsonlLogger::new(folder.join(&self.file));
+        logger.every = at_least_one("every_updates", self.every_updates)?;
+        Ok(Box::new(logger))
     }
 }
 

@@ -1,7 +1,10 @@
 //! What to do about a loss that is no number or leaps up.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::CallbackConfig;
 use crate::callback::{Callback, CallbackState};
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event};
@@ -35,7 +38,7 @@ pub struct LossGuard {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// Leave the batch out.
+    /// Leave the batch out, of the running statistics too.
     Skip,
     /// End the fit in good order.
     Stop,
@@ -155,6 +158,36 @@ impl Callback for LossGuard {
     fn restore(&mut self, state: CallbackState) -> Result<(), TrainerError> {
         self.state = state.values(&self.key(), 1)?;
         Ok(())
+    }
+}
+
+/// A [`LossGuard`] by name, `loss_guard`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LossGuardConfig {
+    /// A loss above so many times the recent mean is a spike; above 1.
+    pub factor: f64,
+    /// What to do about it.
+    pub remedy: Remedy,
+    /// Losses that the mean is taken over, at least 1; 10 by default.
+    #[serde(default = "ten")]
+    pub window: usize,
+    /// Losses before one can be a spike, at most the window; 10 by default.
+    #[serde(default = "ten")]
+    pub warmup: usize,
+}
+
+const fn ten() -> usize {
+    10
+}
+
+impl CallbackConfig for LossGuardConfig {
+    const NAME: &'static str = "loss_guard";
+    const SUMMARY: &'static str = "skips, stops or goes back at a loss that leaps up";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let guard = LossGuard::new(self.factor, self.remedy)?;
+        Ok(Box::new(guard.window(self.window).warmup(self.warmup)))
     }
 }
 

@@ -19,6 +19,7 @@
 //! | stop after a time | [`TimeLimit`] |
 //! | stop in good order when the loss is no number | [`TerminateOnNan`] |
 //! | a few lines of one's own | [`Lambda`] |
+//! | any of these by its name in a recipe | [`register`] |
 
 mod checkpoint;
 mod csv_logger;
@@ -32,32 +33,35 @@ mod loss_guard;
 mod plateau;
 mod profiler;
 mod progress_bar;
+mod registry;
 mod save_weights;
 mod tensorboard;
 mod terminate_on_nan;
 mod time_limit;
 mod timing;
 
-pub use checkpoint::{BestCheckpoint, Checkpoint};
-pub use csv_logger::CsvLogger;
-pub use early_stopping::EarlyStopping;
-pub use freeze_statistics::FreezeStatistics;
-pub use gradual_unfreezing::GradualUnfreezing;
+pub use checkpoint::{BestCheckpoint, Checkpoint, CheckpointConfig};
+pub use csv_logger::{CsvLogger, CsvLoggerConfig};
+pub use early_stopping::{EarlyStopping, EarlyStoppingSettings};
+pub use freeze_statistics::{FreezeStatistics, FreezeStatisticsConfig};
+pub use gradual_unfreezing::{FrozenPart, GradualUnfreezing, GradualUnfreezingConfig};
 pub use interrupt::Interrupt;
-pub use jsonl_logger::JsonlLogger;
+pub use jsonl_logger::{JsonlLogger, JsonlLoggerConfig};
 pub use lambda::Lambda;
-pub use loss_guard::{LossGuard, Remedy};
-pub use plateau::ReduceLrOnPlateau;
-pub use profiler::{Profile, Profiler, Times};
-pub use progress_bar::ProgressBar;
-pub use save_weights::SaveWeights;
-pub use tensorboard::TensorBoard;
-pub use terminate_on_nan::TerminateOnNan;
-pub use time_limit::TimeLimit;
-pub use timing::TimingLogger;
+pub use loss_guard::{LossGuard, LossGuardConfig, Remedy};
+pub use plateau::{ReduceLrOnPlateau, ReduceLrOnPlateauSettings};
+pub use profiler::{Profile, Profiler, ProfilerConfig, Times};
+pub use progress_bar::{ProgressBar, ProgressBarConfig};
+pub use registry::{CallbackConfig, CallbackTypes, register, register_in};
+use registry::{at_least_one, seconds};
+pub use save_weights::{SaveWeights, SaveWeightsConfig};
+pub use tensorboard::{TensorBoard, TensorBoardConfig};
+pub use terminate_on_nan::{TerminateOnNan, TerminateOnNanConfig};
+pub use time_limit::{TimeLimit, TimeLimitConfig};
+pub use timing::{TimingLogger, TimingLoggerConfig};
 
 use crate::error::TrainerError;
-use crate::event::Context;
+use crate::event::{Context, Event};
 use crate::metrics::Metrics;
 
 /// The monitored value of an epoch; `None` for a validation metric in an epoch
@@ -81,6 +85,23 @@ fn monitored(
     })
 }
 
+/// The monitored value of an event after which it is looked at: the end of an
+/// epoch or, for a validation metric, an evaluation within one.
+fn observed(
+    event: &Event<'_>,
+    context: &Context<'_>,
+    name: &str,
+) -> Result<Option<f64>, TrainerError> {
+    match event {
+        Event::EpochEnd { row } => monitored(context, &row.metrics, name),
+        Event::EvaluationEnd {
+            metrics,
+            within_epoch: true,
+        } => Ok(metrics.get(name)),
+        _ => Ok(None),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     //! A stage for callbacks: a context without a training.
@@ -89,7 +110,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::callback::Callback;
-    use crate::event::{Control, Event, Plan, Progress, Snapshot};
+    use crate::event::{Control, Plan, Progress, Snapshot};
     use crate::metrics::{EpochRow, History};
     use crate::model_state::ModelState;
 
@@ -127,7 +148,7 @@ pub(crate) mod tests {
             samples_per_epoch: 320,
             evaluates: true,
         };
-        let context = Context::new(&progress, &plan, history, 0.1, &Nothing);
+        let context = Context::new(&progress, &plan, history, 0.1, None, &Nothing);
         callback.on(event, &context)
     }
 

@@ -1,9 +1,11 @@
 //! Lowering the learning rate when nothing improves, in the manner of Keras.
 
+use std::path::Path;
+
 use firecraft_schedule::{Mode, ReduceOnPlateau, ReduceOnPlateauConfig, Scheduler as _, State};
 use serde::{Deserialize, Serialize};
 
-use super::monitored;
+use super::{CallbackConfig, observed};
 use crate::callback::{Callback, CallbackState};
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event};
@@ -64,14 +66,14 @@ impl ReduceLrOnPlateau {
         self
     }
 
-    /// Sets after how many epochs without improvement to reduce.
+    /// Sets after how many evaluations without improvement to reduce.
     #[must_use]
     pub fn patience(mut self, patience: u64) -> Self {
         self.config = self.config.with_patience(patience);
         self
     }
 
-    /// Sets how many epochs after a reduction don't count.
+    /// Sets how many evaluations after a reduction don't count.
     #[must_use]
     pub fn cooldown(mut self, cooldown: u64) -> Self {
         self.config = self.config.with_cooldown(cooldown);
@@ -117,10 +119,7 @@ impl Callback for ReduceLrOnPlateau {
     }
 
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
-        let Event::EpochEnd { row } = event else {
-            return Ok(Control::Continue);
-        };
-        let Some(value) = monitored(context, &row.metrics, &self.monitor)? else {
+        let Some(value) = observed(event, context, &self.monitor)? else {
             return Ok(Control::Continue);
         };
         let min = self.min_learning_rate;
@@ -160,6 +159,60 @@ impl Callback for ReduceLrOnPlateau {
         let saved: Saved = state.values(&self.key(), 1)?;
         self.logic()?.restore(&saved.logic)?;
         Ok(())
+    }
+}
+
+/// A [`ReduceLrOnPlateau`] by name, `reduce_lr_on_plateau`, with Keras' options
+/// and defaults. Every option of every peer has the schedule of that name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReduceLrOnPlateauSettings {
+    /// The metric; `val_loss` by default.
+    pub monitor: String,
+    /// Factor of a reduction, in (0, 1); 0.1 by default.
+    pub factor: f64,
+    /// Evaluations without improvement after which to reduce; 10 by default.
+    pub patience: u64,
+    /// Which way the metric gets better; by its name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// An improvement is greater than this; 1e-4 by default.
+    pub min_delta: f64,
+    /// Evaluations after a reduction that don't count.
+    pub cooldown: u64,
+    /// The learning rate below which no reduction goes.
+    pub min_learning_rate: f64,
+}
+
+impl Default for ReduceLrOnPlateauSettings {
+    fn default() -> Self {
+        Self {
+            monitor: "val_loss".into(),
+            factor: 0.1,
+            patience: 10,
+            mode: None,
+            min_delta: 1e-4,
+            cooldown: 0,
+            min_learning_rate: 0.0,
+        }
+    }
+}
+
+impl CallbackConfig for ReduceLrOnPlateauSettings {
+    const NAME: &'static str = "reduce_lr_on_plateau";
+    const SUMMARY: &'static str = "lowers the learning rate when a metric has stopped improving";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let mut plateau = ReduceLrOnPlateau::new(&self.monitor)
+            .factor(self.factor)
+            .patience(self.patience)
+            .cooldown(self.cooldown)
+            .min_learning_rate(self.min_learning_rate);
+        plateau.config.min_delta = self.min_delta;
+        if let Some(mode) = self.mode {
+            plateau.config.mode = mode;
+        }
+        Ok(Box::new(plateau.build()?))
     }
 }
 

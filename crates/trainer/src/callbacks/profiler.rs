@@ -1,9 +1,13 @@
 //! Where the time of a training goes.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event, Phase};
@@ -161,6 +165,20 @@ impl Callback for Profiler {
             return Ok(Control::Notice(self.now.to_string()));
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`Profiler`] by name, `profiler`; its result is a notice at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProfilerConfig {}
+
+impl CallbackConfig for ProfilerConfig {
+    const NAME: &'static str = "profiler";
+    const SUMMARY: &'static str = "where the time goes";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(Profiler::new()))
     }
 }
 

@@ -3,8 +3,13 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::Instant;
 
+use std::path::Path;
+
 use indicatif::{ProgressBar as Bar, ProgressDrawTarget, ProgressStyle};
 
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event, Outcome};
@@ -160,6 +165,17 @@ impl Callback for ProgressBar {
                 }
             }
             Event::EpochEnd { row } => self.row(row, context)?,
+            Event::EvaluationEnd {
+                metrics,
+                within_epoch: true,
+            } => {
+                let values: Vec<String> = metrics
+                    .iter()
+                    .map(|(name, value)| format!("{name} {value:.4}"))
+                    .collect();
+                let update = context.progress.update;
+                self.line(&format!("after update {update}: {}", values.join(", ")))?;
+            }
             Event::Notice { message } => self.line(message)?,
             Event::FitEnd { outcome } => {
                 if let Out::Terminal(bar) = &self.out {
@@ -179,6 +195,20 @@ impl Callback for ProgressBar {
             _ => {}
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`ProgressBar`] on the standard error by name, `progress_bar`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgressBarConfig {}
+
+impl CallbackConfig for ProgressBarConfig {
+    const NAME: &'static str = "progress_bar";
+    const SUMMARY: &'static str = "a bar on a terminal, lines elsewhere";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(ProgressBar::stderr()))
     }
 }
 

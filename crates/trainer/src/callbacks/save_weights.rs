@@ -1,11 +1,11 @@
 //! Weights alone, for inference.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use firecraft_schedule::Mode;
 use serde::{Deserialize, Serialize};
 
-use super::monitored;
+use super::{CallbackConfig, observed};
 use crate::callback::{Callback, CallbackState};
 use crate::checkpoint::{OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -13,7 +13,7 @@ use crate::event::{Context, Control, Event};
 use crate::metrics::better;
 
 /// Writes the weights to a safetensors file after every epoch, or after every
-/// epoch that is the best so far: Keras' `save_weights_only`.
+/// evaluation that is the best so far: Keras' `save_weights_only`.
 ///
 /// The file always holds the weights of one epoch as a whole. It can't be
 /// resumed from; that is what [`Checkpoint`](super::Checkpoint) is for.
@@ -64,11 +64,8 @@ impl Callback for SaveWeights {
     }
 
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
-        let Event::EpochEnd { row } = event else {
-            return Ok(Control::Continue);
-        };
         if let Some((monitor, mode)) = &self.monitor {
-            let Some(value) = monitored(context, &row.metrics, monitor)? else {
+            let Some(value) = observed(event, context, monitor)? else {
                 return Ok(Control::Continue);
             };
             let improved = self.best.is_none_or(|best| better(*mode, value, best));
@@ -76,6 +73,8 @@ impl Callback for SaveWeights {
                 return Ok(Control::Continue);
             }
             self.best = Some(value);
+        } else if !matches!(event, Event::EpochEnd { .. }) {
+            return Ok(Control::Continue);
         }
         let archive = context.model_state().to_archive();
         let bytes = archive.to_bytes().map_err(|error| TrainerError::Callback {
@@ -98,6 +97,46 @@ impl Callback for SaveWeights {
         let saved: Saved = state.values(&self.key(), 1)?;
         self.best = saved.best;
         Ok(())
+    }
+}
+
+/// A [`SaveWeights`] by name, `save_weights`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SaveWeightsConfig {
+    /// The file; `weights.safetensors` by default.
+    pub file: PathBuf,
+    /// The metric by which the best are saved; the newest when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<String>,
+    /// Which way the metric gets better; by its name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+}
+
+impl Default for SaveWeightsConfig {
+    fn default() -> Self {
+        Self {
+            file: "weights.safetensors".into(),
+            best: None,
+            mode: None,
+        }
+    }
+}
+
+impl CallbackConfig for SaveWeightsConfig {
+    const NAME: &'static str = "save_weights";
+    const SUMMARY: &'static str = "the weights alone, newest or best";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let mut save = SaveWeights::new(folder.join(&self.file));
+        if let Some(best) = &self.best {
+            save = save.best(best);
+        }
+        if let (Some((_, mode)), Some(wanted)) = (&mut save.monitor, self.mode) {
+            *mode = wanted;
+        }
+        Ok(Box::new(save))
     }
 }
 

@@ -3,8 +3,11 @@
 mod event_file;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use super::{CallbackConfig, at_least_one};
 use crate::callback::Callback;
 use crate::checkpoint::{OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -14,8 +17,8 @@ use event_file::{Record, Summary};
 /// Writes the history, and if asked for the updates and histograms of the
 /// weights, to an event file that TensorBoard reads.
 ///
-/// Tags are `epoch/<metric>` and `update/<metric>`, the step is the number of
-/// updates. A run that goes on from a checkpoint first drops the events of what
+/// Tags are `epoch/<metric>`, `update/<metric>` and, for evaluations within
+/// epochs, `evaluation/<metric>`; the step is the number of updates. A run that goes on from a checkpoint first drops the events of what
 /// it makes again, so curves have no loops.
 ///
 /// ```
@@ -33,6 +36,14 @@ pub struct TensorBoard {
 }
 
 const FILE: &str = "events.out.tfevents.0000000000.firecraft";
+
+/// Prefix of the tags of evaluations within epochs.
+const EVALUATION: &str = "evaluation/";
+
+fn has_tag(record: &[u8], prefix: &str) -> bool {
+    let mut windows = record.windows(prefix.len());
+    windows.any(|window| window == prefix.as_bytes())
+}
 
 impl TensorBoard {
     /// Epochs, to an event file in this folder, which is made if it is missing.
@@ -63,13 +74,14 @@ impl TensorBoard {
         TrainerError::io("write", &path, "free some space, then resume the run")(error)
     }
 
-    fn open(&self, updates: u64) -> Result<(), TrainerError> {
+    fn open(&self, context: &Context<'_>) -> Result<(), TrainerError> {
         fs::create_dir_all(&self.folder).map_err(|error| self.refused(error))?;
         let path = self.folder.join(FILE);
         let old = fs::read(&path).unwrap_or_default();
         let mut bytes = Record::version().to_bytes();
         for (step, record) in event_file::records(&old).skip(1) {
-            if step <= updates {
+            let evaluated = Some(step) <= context.evaluated_at;
+            if step <= context.progress.update && (evaluated || !has_tag(record, EVALUATION)) {
                 bytes.extend_from_slice(record);
             }
         }
@@ -97,7 +109,7 @@ impl Callback for TensorBoard {
     fn on(&mut self, event: &Event<'_>, context: &Context<'_>) -> Result<Control, TrainerError> {
         let step = context.progress.update;
         match event {
-            Event::FitStart { .. } | Event::Rewound => self.open(step)?,
+            Event::FitStart { .. } | Event::Rewound => self.open(context)?,
             Event::UpdateEnd(update)
                 if self.every.is_some_and(|every| step.is_multiple_of(every)) =>
             {
@@ -111,6 +123,16 @@ impl Callback for TensorBoard {
                 if let Some(norm) = update.gradient_norm {
                     values.push(Summary::scalar("update/gradient_norm", norm));
                 }
+                self.append(step, values)?;
+            }
+            Event::EvaluationEnd {
+                metrics,
+                within_epoch: true,
+            } => {
+                let values = metrics
+                    .iter()
+                    .map(|(name, value)| Summary::scalar(format!("{EVALUATION}{name}"), value))
+                    .collect();
                 self.append(step, values)?;
             }
             Event::EpochEnd { row } => {
@@ -131,6 +153,41 @@ impl Callback for TensorBoard {
             _ => {}
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`TensorBoard`] by name, `tensorboard`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TensorBoardConfig {
+    /// The folder of the event file; `tensorboard` by default.
+    pub folder: PathBuf,
+    /// Updates between two events of updates; none are written when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_updates: Option<u64>,
+    /// Whether there are histograms of the parameters.
+    pub histograms: bool,
+}
+
+impl Default for TensorBoardConfig {
+    fn default() -> Self {
+        Self {
+            folder: "tensorboard".into(),
+            every_updates: None,
+            histograms: false,
+        }
+    }
+}
+
+impl CallbackConfig for TensorBoardConfig {
+    const NAME: &'static str = "tensorboard";
+    const SUMMARY: &'static str = "curves and histograms for TensorBoard";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        let mut board = TensorBoard::new(folder.join(&self.folder));
+        board.every = at_least_one("every_updates", self.every_updates)?;
+        board.histograms = self.histograms;
+        Ok(Box::new(board))
     }
 }
 

@@ -1,7 +1,10 @@
 //! Stopping when the loss is no number, in good order.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
+use super::CallbackConfig;
 use crate::callback::{Callback, CallbackState};
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event, Phase};
@@ -60,6 +63,20 @@ impl Callback for TerminateOnNan {
     fn restore(&mut self, state: CallbackState) -> Result<(), TrainerError> {
         *self = state.values(&self.key(), 1)?;
         Ok(())
+    }
+}
+
+/// A [`TerminateOnNan`] by name, `terminate_on_nan`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminateOnNanConfig {}
+
+impl CallbackConfig for TerminateOnNanConfig {
+    const NAME: &'static str = "terminate_on_nan";
+    const SUMMARY: &'static str = "stops in good order when the loss is no number";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(TerminateOnNan::new()))
     }
 }
 

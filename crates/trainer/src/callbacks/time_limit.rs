@@ -1,9 +1,11 @@
 //! Stopping after a time.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::{CallbackConfig, seconds};
 use crate::callback::{Callback, CallbackState};
 use crate::error::TrainerError;
 use crate::event::{Context, Control, Event};
@@ -78,6 +80,23 @@ impl Callback for TimeLimit {
         let saved: Saved = state.values(&self.key(), 1)?;
         self.before = Duration::try_from_secs_f64(saved.seconds).unwrap_or_default();
         Ok(())
+    }
+}
+
+/// A [`TimeLimit`] by name, `time_limit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeLimitConfig {
+    /// The limit in seconds, at least 0.
+    pub seconds: f64,
+}
+
+impl CallbackConfig for TimeLimitConfig {
+    const NAME: &'static str = "time_limit";
+    const SUMMARY: &'static str = "ends the fit, with a checkpoint, after a time";
+
+    fn build(&self, _folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(TimeLimit::new(seconds("seconds", self.seconds)?)))
     }
 }
 

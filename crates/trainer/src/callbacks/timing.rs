@@ -1,9 +1,12 @@
 //! Seconds per epoch as a CSV file.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
+use super::CallbackConfig;
 use crate::callback::Callback;
 use crate::checkpoint::{OsDisk, replace_file};
 use crate::error::TrainerError;
@@ -99,6 +102,31 @@ impl Callback for TimingLogger {
             _ => {}
         }
         Ok(Control::Continue)
+    }
+}
+
+/// A [`TimingLogger`] by name, `timing_logger`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimingLoggerConfig {
+    /// The file; `timing.csv` by default.
+    pub file: PathBuf,
+}
+
+impl Default for TimingLoggerConfig {
+    fn default() -> Self {
+        Self {
+            file: "timing.csv".into(),
+        }
+    }
+}
+
+impl CallbackConfig for TimingLoggerConfig {
+    const NAME: &'static str = "timing_logger";
+    const SUMMARY: &'static str = "seconds per epoch as a CSV file";
+
+    fn build(&self, folder: &Path) -> Result<Box<dyn Callback>, TrainerError> {
+        Ok(Box::new(TimingLogger::new(folder.join(&self.file))))
     }
 }
 

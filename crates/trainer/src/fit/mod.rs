@@ -1,5 +1,6 @@
 //! The loop.
 
+mod evaluation;
 mod requests;
 mod rewind;
 mod saved;
@@ -13,13 +14,13 @@ use burn::tensor::Device;
 use firecraft_schedule::Horizon;
 use firecraft_spec::Value;
 
+use self::evaluation::Moment;
 use self::requests::{Requests, Skip};
 use self::saved::Saving;
 use crate::average::Averaged;
 use crate::error::TrainerError;
-use crate::evaluate::values;
-use crate::event::{Context, Control, Event, LazySnapshot, Outcome, Phase, Plan, Progress};
-use crate::metrics::{EpochRow, History, Means, Metrics};
+use crate::event::{Context, Control, Event, LazySnapshot, Outcome, Plan, Progress};
+use crate::metrics::{EpochRow, History, Means};
 use crate::model_state::ModelState;
 use crate::source::BatchSource;
 use crate::task::Task;
@@ -33,8 +34,12 @@ pub(crate) struct Fit<M, T, S, V> {
     model: Option<M>,
     /// From the first average on.
     averaged: Option<Averaged<M>>,
+    /// Averages taken when its statistics were last computed anew.
+    recalibrated: u64,
     train: S,
     valid: Option<V>,
+    /// What identifies `valid`, also while an evaluation has it.
+    valid_data: Option<String>,
     device: Device,
     plan: Plan,
     batches_per_epoch: u64,
@@ -74,6 +79,8 @@ struct Run {
     rewound_to: Option<String>,
     /// Why the run is to stop once it is long enough.
     pending_stop: Option<String>,
+    /// The update after which the last evaluation within an epoch was made.
+    evaluated_at: Option<u64>,
 }
 
 /// How to go on after an event.
@@ -138,23 +145,29 @@ where
                 problem: "it has no batch; check the path or fit without validation".into(),
             });
         }
-        let updates_per_epoch = batches_per_epoch.div_ceil(settings.accumulate);
-        let epochs = settings.epochs.saturating_sub(settings.initial_epoch);
-        let mut total_updates = epochs * updates_per_epoch;
+        let accumulation = &settings.accumulate;
+        let epochs = settings.initial_epoch..settings.epochs;
+        let mut total_updates = accumulation.updates(epochs, batches_per_epoch);
         if let Some(limit) = settings.max_updates {
             total_updates = total_updates.min(limit);
         }
         let plan = Plan {
             epochs: settings.epochs,
-            updates_per_epoch,
+            updates_per_epoch: batches_per_epoch.div_ceil(accumulation.at(settings.initial_epoch)),
             total_updates,
             samples_per_epoch: train.samples_per_epoch(),
             evaluates: valid.is_some(),
         };
-        parts.scheduler.check(&Horizon {
+        let mut horizon = Horizon {
             has_metric: valid.is_some(),
             ..Horizon::epochs(plan.epochs, plan.updates_per_epoch)
-        })?;
+        };
+        if !accumulation.is_constant() {
+            // Fractions of an epoch would be of another length in each.
+            horizon.updates_per_epoch = None;
+            horizon.total_updates = Some(total_updates);
+        }
+        parts.scheduler.check(&horizon)?;
 
         let model = model.train();
         // Statistics may sit on the plain device; parameters tell the strategy.
@@ -170,7 +183,9 @@ where
             project,
             model: Some(model),
             averaged: None,
+            recalibrated: 0,
             train,
+            valid_data: valid.as_ref().map(BatchSource::identity),
             valid,
             device,
             plan,
@@ -239,6 +254,9 @@ where
             flow = self.epoch()?;
         };
         self.wait_for_checkpoint()?;
+        if !matches!(outcome, Outcome::Interrupted { .. }) {
+            self.recalibrate()?;
+        }
         // Callbacks may put the best weights back at the very end.
         let _ = self.emit(&Event::FitEnd { outcome: &outcome })?;
         self.wait_for_checkpoint()?;
@@ -256,20 +274,11 @@ where
         limit.is_some_and(|limit| self.run.progress.update >= limit)
     }
 
-    /// Tries a few validation batches, so that a fault in them is found now.
-    fn sanity(&mut self) -> Result<Flow, TrainerError> {
-        let batches = self.parts.settings.sanity_batches;
-        if batches == 0 || self.valid.is_none() {
-            return Ok(Flow::On);
-        }
-        let mut flow = self.emit(&Event::SanityStart)?;
-        flow = first(flow, self.evaluate(Some(batches))?.1);
-        Ok(first(flow, self.emit(&Event::SanityEnd)?))
-    }
-
     /// One epoch, or what is left of it after a restart.
     fn epoch(&mut self) -> Result<Flow, TrainerError> {
         self.exhausted = false;
+        let accumulate = self.parts.settings.accumulate.at(self.run.progress.epoch);
+        self.plan.updates_per_epoch = self.batches_per_epoch.div_ceil(accumulate);
         if self.run.progress.batch == 0 {
             self.train.start_epoch(self.run.progress.epoch)?;
             match self.emit(&Event::EpochStart)? {
@@ -283,7 +292,12 @@ where
             && !self.exhausted
             && !self.has_all_updates()
         {
-            match self.update()? {
+            let flow = if self.is_evaluation_due() {
+                self.evaluate_within()?
+            } else {
+                self.update()?
+            };
+            match flow {
                 Flow::On => {}
                 Flow::SkipTraining => break,
                 Flow::SkipEpoch => return self.end_epoch(false),
@@ -293,7 +307,7 @@ where
         }
         let every = self.parts.settings.validate_every;
         let due = (self.run.progress.epoch + 1).is_multiple_of(every);
-        self.end_epoch(due && self.valid.is_some())
+        self.end_epoch(due || self.is_update_due())
     }
 
     fn end_epoch(&mut self, evaluate: bool) -> Result<Flow, TrainerError> {
@@ -306,9 +320,8 @@ where
         }
         let mut flow = Flow::On;
         if evaluate {
-            let (measured, end) = self.evaluate(self.parts.settings.valid_batches)?;
+            let (measured, end) = self.evaluate(Moment::EpochEnd)?;
             flow = first(flow, end);
-            self.run.pending_metric = Some(monitored(&self.parts.monitor, &measured, &metrics)?);
             for (name, value) in measured.iter() {
                 metrics.set(name, value);
             }
@@ -331,65 +344,6 @@ where
         })
     }
 
-    /// Validation metrics with their `val_` names, from all batches or fewer.
-    fn evaluate(&mut self, batches: Option<u64>) -> Result<(Metrics, Flow), TrainerError> {
-        let Some(mut valid) = self.valid.take() else {
-            return Ok((Metrics::default(), Flow::On));
-        };
-        let measured = self.evaluate_on(&mut valid, batches);
-        self.valid = Some(valid);
-        measured
-    }
-
-    fn evaluate_on(
-        &mut self,
-        valid: &mut V,
-        batches: Option<u64>,
-    ) -> Result<(Metrics, Flow), TrainerError> {
-        let mut flow = self.emit(&Event::EvaluationStart)?;
-        let device = self.device.clone().without_autodiff();
-        let model = match &self.averaged {
-            Some(averaged) => averaged.model().clone(),
-            None => self.model()?.valid(),
-        };
-        let mut means = Means::default();
-        valid.start_epoch(0)?;
-        let limit = batches.unwrap_or(u64::MAX);
-        let phase = Phase::Evaluation;
-        let mut batch = 0;
-        while batch < limit {
-            let Some(data) = valid.next_batch(&device)? else {
-                break;
-            };
-            flow = first(flow, self.emit(&Event::BatchStart { phase, batch })?);
-            let mut output = self.parts.task.eval_step(&model, data);
-            if let Some(error) = output.error.take() {
-                return Err(error);
-            }
-            let mut metrics = Metrics::default();
-            for (name, value) in values(&output) {
-                means.add(name, value, output.samples as f64);
-                metrics.set(name, value);
-            }
-            let end = Event::BatchEnd {
-                phase,
-                batch,
-                metrics: &metrics,
-            };
-            flow = first(flow, self.emit(&end)?);
-            batch += 1;
-        }
-        let metrics = means.metrics("val_");
-        if metrics.get("val_loss").is_none() {
-            return Err(TrainerError::Data {
-                split: "validation",
-                problem: "it gave no batch; check the path and the skipped samples".into(),
-            });
-        }
-        let end = self.emit(&Event::EvaluationEnd { metrics: &metrics })?;
-        Ok((metrics, first(flow, end)))
-    }
-
     /// Tells the callbacks and does what they ask for.
     fn emit(&mut self, event: &Event<'_>) -> Result<Flow, TrainerError> {
         let asked = self.tell(event)?;
@@ -410,6 +364,7 @@ where
             &self.plan,
             &self.run.history,
             self.run.learning_rate,
+            self.run.evaluated_at,
             &snapshot,
         );
         let mut asked = Requests::default();
@@ -476,10 +431,14 @@ where
         if let Some(state) = asked.restore {
             self.put(&state)?;
         }
-        if let Some((factor, reason)) = asked.rewind
-            && !matches!(flow, Flow::End(_))
-        {
-            flow = self.rewind(factor, &reason)?;
+        if let Some((factor, reason)) = asked.rewind {
+            // Also when the fit ends now: what is given up is neither handed
+            // out nor met again by the run that is resumed.
+            let again = self.rewind(factor, &reason)?;
+            flow = match flow {
+                Flow::End(outcome) => Flow::End(outcome),
+                _ => again,
+            };
         }
         Ok(flow)
     }
@@ -512,16 +471,6 @@ fn first(a: Flow, b: Flow) -> Flow {
         (Flow::On, b) => b,
         (a, _) => a,
     }
-}
-
-fn monitored(name: &str, measured: &Metrics, trained: &Metrics) -> Result<f64, TrainerError> {
-    measured
-        .get(name)
-        .or_else(|| trained.get(name))
-        .ok_or_else(|| TrainerError::UnknownMetric {
-            name: name.to_owned(),
-            known: format!("{}, {}", trained.known(), measured.known()),
-        })
 }
 
 pub(crate) fn setting(field: &'static str, value: &str, allowed: &'static str) -> TrainerError {

@@ -17,6 +17,7 @@ use firecraft_spec::Value;
 use serde::{Deserialize, Serialize};
 
 use super::{Fit, Flow, Run, first};
+use crate::accumulation::AccumulateFrom;
 use crate::archive::{ArchiveError, TensorArchive};
 use crate::average::{Average, Averaged};
 use crate::callback::CallbackState;
@@ -68,6 +69,10 @@ struct SavedRun {
     rewound_to: Option<String>,
     #[serde(default)]
     pending_stop: Option<String>,
+    #[serde(default)]
+    evaluated_at: Option<u64>,
+    #[serde(default)]
+    accumulate_from: Vec<AccumulateFrom>,
 }
 
 /// A checkpoint that is being written on another thread.
@@ -158,11 +163,11 @@ where
         let saved = SavedRun {
             version: STATE_VERSION,
             seed: self.parts.settings.seed,
-            accumulate: self.parts.settings.accumulate,
+            accumulate: self.parts.settings.accumulate.at(0),
             batches_per_epoch: self.batches_per_epoch,
             epochs: self.plan.epochs,
             train_data: self.train.identity(),
-            valid_data: self.valid.as_ref().map(BatchSource::identity),
+            valid_data: self.valid_data.clone(),
             model: model.fingerprint(),
             progress: self.run.progress,
             history: self.run.history.clone(),
@@ -180,6 +185,8 @@ where
             rewinds: self.run.rewinds,
             rewound_to: self.run.rewound_to.clone(),
             pending_stop: self.run.pending_stop.clone(),
+            evaluated_at: self.run.evaluated_at,
+            accumulate_from: self.parts.settings.accumulate.changes(),
         };
         let state = exact::to_json(&firecraft_spec::to_value(&saved)?).map_err(unwritable)?;
         let bytes = |archive: &TensorArchive| {
@@ -293,23 +300,29 @@ where
             rewinds: saved.rewinds,
             rewound_to: saved.rewound_to,
             pending_stop: saved.pending_stop,
+            evaluated_at: saved.evaluated_at,
         };
         self.boundary = None;
         self.dirty = false;
+        self.recalibrated = 0;
         Ok(notices)
     }
 
     /// Refuses the checkpoint of another run.
     fn compare(&self, saved: &SavedRun) -> Result<Vec<String>, TrainerError> {
         let settings = &self.parts.settings;
-        let valid_data = self.valid.as_ref().map(BatchSource::identity);
         let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".into());
         for (field, found, asked) in [
             ("seed", saved.seed.to_string(), settings.seed.to_string()),
             (
                 "accumulate",
                 saved.accumulate.to_string(),
-                settings.accumulate.to_string(),
+                settings.accumulate.at(0).to_string(),
+            ),
+            (
+                "accumulate_from",
+                format!("{:?}", saved.accumulate_from),
+                format!("{:?}", settings.accumulate.changes()),
             ),
             (
                 "training data",
@@ -329,7 +342,7 @@ where
             (
                 "validation data",
                 or_none(&saved.valid_data),
-                or_none(&valid_data),
+                or_none(&self.valid_data),
             ),
         ] {
             if found != asked {

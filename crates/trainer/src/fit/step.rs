@@ -1,5 +1,7 @@
 //! One optimiser update.
 
+use std::rc::Rc;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
@@ -27,6 +29,8 @@ struct Sum {
     means: Means,
     /// The first quantity that is not finite.
     broken: Option<(&'static str, f64)>,
+    /// What the model held before the first batch.
+    before: Option<Rc<Statistics>>,
 }
 
 impl<M, T, S, V> Fit<M, T, S, V>
@@ -39,7 +43,8 @@ where
     /// Makes an update of the batches that come next.
     pub(super) fn update(&mut self) -> Result<Flow, TrainerError> {
         let left = self.batches_per_epoch - self.run.progress.batch;
-        let planned = self.parts.settings.accumulate.min(left);
+        let accumulate = &self.parts.settings.accumulate;
+        let planned = accumulate.at(self.run.progress.epoch).min(left);
         self.boundary = Some(self.train.cursor());
 
         let mut sum = Sum::default();
@@ -72,6 +77,7 @@ where
                 last = self.backward(batch, &part, &mut sum, &mut asked)?;
             }
             if asked.breaks_off() {
+                self.put_back(sum.before.as_deref())?;
                 return self.break_off(asked, taken);
             }
             if asked.skip == Skip::Batch {
@@ -102,11 +108,20 @@ where
         self.device.seed(generator_seed(&step));
         let model = set_step_key(self.take_model()?, &step);
         // A batch that is left out must not stay in the running statistics.
-        let undo = self.parts.settings.non_finite == NonFinite::Skip;
-        let statistics = undo.then(|| Statistics::of(&model));
+        let before = Statistics::of(&model).map(Rc::new);
+        if sum.before.is_none() {
+            sum.before.clone_from(&before);
+        }
         // From here on they are those of a part of an update.
         self.dirty = true;
         let mut output = self.parts.task.train_step(&model, batch);
+        if output.gradients.is_some() && !self.parts.penalties.is_empty() {
+            output.error.get_or_insert(TrainerError::Setting {
+                field: "penalty",
+                value: "given".into(),
+                allowed: "none for a task that makes its own backward pass",
+            });
+        }
         if let Some(error) = output.error.take() {
             self.model = Some(model);
             return Err(error);
@@ -115,16 +130,13 @@ where
         self.model = Some(model);
         let values = values(&output);
         let loss = values.first().map_or(f64::NAN, |value| value.1);
-        if let Some(statistics) = statistics.filter(|_| !loss.is_finite()) {
-            let model = self.take_model()?;
-            self.model = Some(statistics.put_back(model));
-        }
         asked.merge(self.tell(&Event::ForwardEnd {
             batch: part.index,
             micro_batch: part.micro_batch,
             loss,
         })?);
         if asked.skip >= Skip::Batch || asked.breaks_off() {
+            self.put_back(before.as_deref())?;
             return Ok(Metrics::default());
         }
         let model = self.model.as_ref().ok_or(TrainerError::ModelLost)?;
@@ -137,6 +149,7 @@ where
             micro_batch: part.micro_batch,
         })?);
         if asked.skip >= Skip::Batch || asked.breaks_off() {
+            self.put_back(before.as_deref())?;
             return Ok(Metrics::default());
         }
         if !loss.is_finite() {
@@ -159,6 +172,15 @@ where
             metrics.set(name, value);
         }
         Ok(metrics)
+    }
+
+    /// Takes what left-out batches did to the running statistics back.
+    fn put_back(&mut self, before: Option<&Statistics>) -> Result<(), TrainerError> {
+        if let Some(before) = before {
+            let model = self.take_model()?;
+            self.model = Some(before.put_back(model));
+        }
+        Ok(())
     }
 
     fn penalise(&self, model: &M, output: &mut StepOutput) {
@@ -208,6 +230,9 @@ where
             });
             if let Some((quantity, value)) = sum.broken {
                 self.not_finite(quantity, value, &mut asked)?;
+                if self.parts.settings.non_finite == NonFinite::Skip {
+                    self.put_back(sum.before.as_deref())?;
+                }
             }
         }
         if asked.skip <= Skip::Batch {
@@ -316,7 +341,8 @@ where
             update,
             epoch: self.run.progress.epoch,
             total_updates: Some(self.plan.total_updates),
-            updates_per_epoch: Some(self.plan.updates_per_epoch),
+            updates_per_epoch: (self.parts.settings.accumulate.is_constant())
+                .then_some(self.plan.updates_per_epoch),
             metric: self.run.pending_metric.take(),
         };
         let value = step_value(&mut self.parts.scheduler, &context);

@@ -218,7 +218,7 @@ impl Callback for Log {
                 (name, Some(*batch), sorted(metrics))
             }
             Event::EvaluationStart => ("on_test_begin".to_owned(), None, vec![]),
-            Event::EvaluationEnd { metrics } => {
+            Event::EvaluationEnd { metrics, .. } => {
                 let keys = sorted(metrics);
                 let plain = |key: &String| key.trim_start_matches("val_").to_owned();
                 let keys = keys.iter().map(plain).collect();

@@ -1,0 +1,198 @@
+//! Fine-tuning: a backbone that was trained elsewhere, under a new head.
+//!
+//! A network learns the digits 0 to 4 and is written to a safetensors file.
+//! Another program, with a head of its own, takes the backbone from that file
+//! and learns the digits 5 to 9 from twelve images of each: first the head
+//! alone, with the backbone and its running statistics frozen, then all of it
+//! with a tenth of the learning rate below. The same is done from scratch, for
+//! comparison.
+//!
+//! ```sh
+//! cargo run --release -p firecraft-trainer --example fine_tuning
+//! ```
+//!
+//! With weights of PyTorch the file is another one, the calls are the same:
+//! `Import::open("resnet18.pt")?` (feature `pytorch`) or a safetensors file
+//! with `.pytorch()`.
+#![allow(clippy::print_stdout, reason = "a program")]
+
+use std::error::Error;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+use firecraft_data::{Digits, ImageDataset, LoaderConfig};
+use firecraft_key::Key;
+use firecraft_trainer::callbacks::GradualUnfreezing;
+use firecraft_trainer::{
+    AdamW, BatchSource, Fitted, Import, Labelled, LoaderSource, ModelState, Select, Supervised,
+    Targets, Trainer, TrainerError, layer_decay,
+};
+
+/// Two convolutions with batch normalisation.
+#[derive(Module, Debug)]
+struct Backbone {
+    conv1: Conv2d,
+    norm1: BatchNorm,
+    conv2: Conv2d,
+    norm2: BatchNorm,
+    pool: MaxPool2d,
+}
+
+#[derive(Module, Debug)]
+struct Net {
+    backbone: Backbone,
+    head: Linear,
+}
+
+impl Net {
+    fn new(classes: usize, device: &Device) -> Self {
+        device.seed(1);
+        let conv = |from, to| {
+            let config = Conv2dConfig::new([from, to], [3, 3]);
+            config.with_padding(PaddingConfig2d::Same).init(device)
+        };
+        Self {
+            backbone: Backbone {
+                conv1: conv(1, 16),
+                norm1: BatchNormConfig::new(16).init(device),
+                conv2: conv(16, 32),
+                norm2: BatchNormConfig::new(32).init(device),
+                pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+            },
+            head: LinearConfig::new(32 * 4, classes).init(device),
+        }
+    }
+}
+
+impl Supervised for Net {
+    type Input = Tensor<4>;
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<2> {
+        let Backbone {
+            conv1,
+            norm1,
+            conv2,
+            norm2,
+            pool,
+        } = &self.backbone;
+        let x = pool.forward(relu(norm1.forward(conv1.forward(x))));
+        let x = pool.forward(relu(norm2.forward(conv2.forward(x))));
+        self.head.forward(x.flatten(1, 3))
+    }
+}
+
+/// The images of the digits `first..first + 5`, at most `each` of a digit.
+fn digits(
+    dataset: &ImageDataset,
+    first: u32,
+    each: usize,
+) -> Result<ImageDataset, firecraft_data::DataError> {
+    let mut counts = [0; 10];
+    let chosen: Vec<usize> = (0..dataset.labels().len())
+        .filter(|&index| {
+            let label = dataset.label(index);
+            let count = &mut counts[label as usize];
+            *count += 1;
+            (first..first + 5).contains(&label) && *count <= each
+        })
+        .collect();
+    dataset.select(&chosen)
+}
+
+/// Batches with labels that start from 0.
+fn source(
+    dataset: ImageDataset,
+    first: u32,
+    shuffled: bool,
+) -> Result<impl BatchSource<Batch = Labelled<Tensor<4>>>, TrainerError> {
+    let mut config = LoaderConfig::new(20);
+    if shuffled {
+        config = config.shuffled().with_seed(1);
+    }
+    let source = LoaderSource::new(config.init(dataset)?)?;
+    Ok(source.map_batches(0, "shifted", move |mut batch, _| {
+        if let Targets::Classes(labels) = batch.targets {
+            batch.targets = Targets::Classes(labels.sub_scalar(i64::from(first)));
+        }
+        Ok(batch)
+    }))
+}
+
+fn accuracy(fitted: &Fitted<Net>) -> f64 {
+    let row = fitted.history.last();
+    row.and_then(|row| row.metrics.get("val_accuracy"))
+        .unwrap_or(f64::NAN)
+}
+
+fn pretrain(path: &Path, device: &Device) -> Result<(), Box<dyn Error>> {
+    let splits = Digits::split(Key::from_seed(0))?;
+    let fitted = Trainer::new(Net::new(5, device), AdamW::torch())
+        .learning_rate(3e-3)
+        .epochs(8)
+        .fit(
+            source(digits(&splits.train, 0, usize::MAX)?, 0, true)?,
+            source(digits(&splits.test, 0, usize::MAX)?, 0, false)?,
+        )?;
+    println!(
+        "digits 0 to 4, all images:  {:5.1} %",
+        100.0 * accuracy(&fitted)
+    );
+    std::fs::write(path, ModelState::of(&fitted.model).to_archive().to_bytes()?)?;
+    Ok(())
+}
+
+/// The backbone and its statistics stand still at first; then it learns at a
+/// tenth of the learning rate of the head.
+fn frozen(net: Net, epochs: u64) -> Trainer<Net> {
+    let backbone = Select::Path {
+        glob: "backbone.*".into(),
+    };
+    let frozen = GradualUnfreezing::new().then(epochs, backbone);
+    let optimizer = AdamW {
+        groups: layer_decay(["backbone.*", "head.*"], 0.1),
+        ..AdamW::torch()
+    };
+    Trainer::new(net, optimizer).callback(frozen.freeze_statistics())
+}
+
+fn finetune(trainer: Trainer<Net>) -> Result<Fitted<Net>, Box<dyn Error>> {
+    let splits = Digits::split(Key::from_seed(0))?;
+    Ok(trainer.learning_rate(3e-3).epochs(30).fit(
+        source(digits(&splits.train, 5, 12)?, 5, true)?,
+        source(digits(&splits.test, 5, usize::MAX)?, 5, false)?,
+    )?)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::flex().autodiff();
+    let folder = std::env::temp_dir().join(format!("fine-tuning-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("digits-0-4.safetensors");
+    pretrain(&path, &device)?;
+
+    // A head of six outputs: its weights have another shape and are left alone.
+    let pretrained = || Import::open(&path)?.partial().apply(Net::new(6, &device));
+    let (net, report) = pretrained()?;
+    println!("taken over: {} tensors", report.loaded.len());
+    println!("left alone: {}", report.other_shape.join(", "));
+
+    let scratch = Trainer::new(Net::new(6, &device), AdamW::torch());
+    let scratch = finetune(scratch)?;
+    let head = finetune(frozen(net, 1000))?;
+    let whole = finetune(frozen(pretrained()?.0, 15))?;
+    std::fs::remove_dir_all(&folder)?;
+    println!("digits 5 to 9, 12 images of each:");
+    for (name, fitted) in [
+        ("from scratch", scratch),
+        ("the head alone", head),
+        ("the head, then all of it", whole),
+    ] {
+        println!("  {name:24}  {:5.1} %", 100.0 * accuracy(&fitted));
+    }
+    Ok(())
+}
