@@ -153,7 +153,7 @@ impl<S: BatchSource> Iterator for Batches<'_, S> {
 
 const BATCH_NORM: &str = "Struct:BatchNorm";
 
-/// The batch normalisations with running statistics by path.
+/// The batch normalisations by path.
 #[derive(Default)]
 struct Layers {
     path: Vec<String>,
@@ -172,6 +172,12 @@ impl ModuleVisitor for Layers {
     fn enter_module(&mut self, name: &str, container_type: &str) {
         self.path.push(name.to_owned());
         self.kind.push(container_type.to_owned());
+        // A field that layers of firecraft-norm alone have.
+        if name == "recalibration"
+            && let Some(layer) = self.layer()
+        {
+            self.is_burns.insert(layer, false);
+        }
     }
 
     fn exit_module(&mut self, _name: &str, _container_type: &str) {
@@ -179,20 +185,11 @@ impl ModuleVisitor for Layers {
         self.kind.pop();
     }
 
-    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
-        if self.path.last().is_some_and(|name| name == "running_mean")
-            && let Some(layer) = self.layer()
-        {
-            self.is_burns.entry(layer).or_insert(false);
-        }
-    }
-
-    // Ours have no such flag.
     fn visit_flag(&mut self, _flag: &Param<Flag>) {
         if self.path.last().is_some_and(|name| name == "training")
             && let Some(layer) = self.layer()
         {
-            self.is_burns.insert(layer, true);
+            self.is_burns.entry(layer).or_insert(true);
         }
     }
 }
