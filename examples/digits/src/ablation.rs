@@ -42,8 +42,9 @@ pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsErr
                 ..args.clone()
             };
             let recipe = setup::recipe(&args, &data)?;
-            let registries = setup::registries(&recipe)?;
+            let mut registries = setup::registries(&recipe)?;
             let folder = RunFolder::create(&args.out, "ablation", &recipe)?;
+            firecraft::trainer::register_in(&mut registries, folder.path())?;
             let run = Run {
                 args: &args,
                 recipe: &recipe,

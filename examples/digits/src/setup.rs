@@ -10,7 +10,6 @@ use firecraft::augment::{
 use firecraft::data::Normalizer;
 use firecraft::init::{Activation, InitPlan, Normal};
 use firecraft::key::Key;
-use firecraft::schedule::{BoxScheduler, Schedulers};
 use firecraft::spec::{Registries, Spec, SpecError};
 use firecraft::trainer::{AdamW, CrossEntropy, OptimizerConfig, Recipe};
 use serde::Deserialize;
@@ -105,7 +104,6 @@ fn augmentation(normalizer: &Normalizer) -> Result<Vec<Spec>, DigitsError> {
 /// Everything that a recipe describes, built.
 pub(crate) struct Setup {
     pub(crate) model: DigitNet,
-    pub(crate) scheduler: BoxScheduler,
     pub(crate) augmentation: Option<Compose>,
     /// The augmentation again, if the loader has to do it.
     pub(crate) in_loader: Option<Compose>,
@@ -167,7 +165,6 @@ pub(crate) fn build(
     };
     Ok(Setup {
         model: plan.apply(model, Key::from_seed(recipe.seed).named("init"))?,
-        scheduler: registries.build::<Schedulers>(&recipe.schedule)?,
         augmentation,
         in_loader,
     })

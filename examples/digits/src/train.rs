@@ -10,8 +10,8 @@ use firecraft::data::{Dataset as _, ImageDataset, LoaderBuilder, LoaderConfig};
 use firecraft::spec::{Registries, Spec};
 use firecraft::trainer::callbacks::{Checkpoint, CsvLogger, Interrupt, ProgressBar, TimingLogger};
 use firecraft::trainer::{
-    Augmented, Classification, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder,
-    Trainer, TrainerError,
+    Augmented, BatchSource as _, Fitted, LoaderSource, ModelState, Outcome, Recipe, RunFolder,
+    TrainerError, mix_batches,
 };
 
 use crate::args::Args;
@@ -25,12 +25,13 @@ use crate::signals::signals;
 
 /// Validation images of a run with shortened epochs.
 const SMOKE_VALIDATION: usize = 32;
+const CLASSES: usize = 10;
 
 /// Trains, tests and reports. Gives `false` for a run that was interrupted.
 pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsError> {
     let device = device::select(args.device.as_deref())?;
     let data = Data::load(args.data.as_deref())?;
-    let (recipe, registries, folder) = match &args.resume {
+    let (recipe, mut registries, folder) = match &args.resume {
         None => {
             let recipe = setup::recipe(args, &data)?;
             // Whatever is wrong with a plugin shows before there is a folder.
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &Args, stop: &Arc<AtomicBool>) -> Result<bool, DigitsErr
         }
         Some(path) => resume(args, path, &data)?,
     };
+    firecraft::trainer::register_in(&mut registries, folder.path())?;
     let run = Run {
         args,
         recipe: &recipe,
@@ -106,7 +108,6 @@ impl Run<'_> {
     ) -> Result<RunResult, DigitsError> {
         let Setup {
             model,
-            scheduler,
             augmentation,
             in_loader,
         } = setup::build(self.recipe, self.registries, self.device)?;
@@ -118,30 +119,27 @@ impl Run<'_> {
         if let Some(updates) = self.args.checkpoint_every {
             checkpoint = checkpoint.every_updates(updates);
         }
-        let mut trainer = Trainer::new(model, self.recipe.optimizer.build()?)
-            .task(Classification {
-                loss: self.recipe.loss.clone(),
-            })
-            .schedule(scheduler)
-            .epochs(self.recipe.epochs)
-            .seed(self.recipe.seed)
-            .accumulate(self.recipe.accumulate)
+        let mut trainer = self
+            .recipe
+            .trainer(model, self.registries)?
             .checkpoints(store)
             .callback(CsvLogger::new(self.folder.path().join("history.csv")))
             .callback(TimingLogger::new(self.folder.path().join("timing.csv")))
             .callback(progress)
             .callback(Interrupt::new(stop.clone()))
             .callback(checkpoint);
-        if let Some(batches) = self.recipe.batches_per_epoch {
-            trainer = trainer.limit_batches(batches);
-        }
         if self.args.resume.is_some() {
             trainer = trainer.resume();
         }
-        let fitted = trainer.fit(
-            self.source(&splits.train, true, in_loader)?,
-            self.source(&self.validation(), false, None)?,
-        )?;
+        let train = self.source(&splits.train, true, in_loader)?;
+        let valid = self.source(&self.validation(), false, None)?;
+        let fitted = match &self.recipe.mixing {
+            None => trainer.fit(train, valid)?,
+            Some(mixing) => {
+                let mix = mix_batches(mixing.clone(), CLASSES)?;
+                trainer.fit(train.map_batches(self.recipe.seed, "mixing", mix), valid)?
+            }
+        };
 
         let finished = !matches!(fitted.outcome, Outcome::Interrupted { .. });
         // The test data is read here and nowhere else.

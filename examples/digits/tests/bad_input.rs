@@ -79,6 +79,34 @@ fn a_smoke_run_prints_the_accuracy_and_the_report_last() {
 }
 
 #[test]
+fn callbacks_clipping_and_mixing_of_a_recipe_take_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("plain");
+    assert!(run(&["--smoke", "--out", text(&plain)]).status.success());
+    let plain = only_run(&plain);
+    let history = |run: &Path| std::fs::read_to_string(run.join("history.csv")).unwrap();
+    let recipe = std::fs::read_to_string(plain.join("recipe.toml")).unwrap();
+    for (index, line) in [
+        "callbacks = [{ type = \"jsonl_logger\" }]",
+        "clip = { type = \"global_norm\", max = 1e-3 }",
+        "mixing = { mixup_alpha = 1.0 }",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let written = folder.path().join(format!("{index}.toml"));
+        let other = recipe.replace("callbacks = []", "");
+        std::fs::write(&written, format!("{line}\n{other}")).unwrap();
+        let out = folder.path().join(index.to_string());
+        let output = run(&["--recipe", text(&written), "--out", text(&out)]);
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        let changed = only_run(&out);
+        assert_eq!(changed.join("log.jsonl").exists(), index == 0, "{line}");
+        assert_eq!(history(&changed) == history(&plain), index == 0, "{line}");
+    }
+}
+
+#[test]
 fn a_range_test_suggests_rates_and_leaves_its_curve() {
     let out = tempfile::tempdir().unwrap();
     let output = run(&["--lr-find", "--out", text(out.path())]);
