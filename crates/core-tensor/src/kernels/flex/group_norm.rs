@@ -1,8 +1,8 @@
 //! Normalisation of groups on `[N, P, Q, S]`: every group is one row of
 //! `Q * S` elements that lie in order.
 
+use super::width::Width;
 use burn::backend::flex::FlexTensor;
-use pulp::Arch;
 use rayon::prelude::*;
 
 use super::moments::{LANES, Moments, moments, pair_sums, sum, total};
@@ -29,7 +29,7 @@ pub(crate) fn forward(
     let [samples, groups, features, positions] = dims;
     let length = features * positions;
     let (data, gamma, beta) = (elements(&x), elements(&gamma), elements(&beta));
-    let arch = Arch::new();
+    let width = Width::detect();
     let mut statistics = vec![[0.0_f32; 3]; samples * groups];
     #[allow(unsafe_code)]
     // SAFETY: the rows cover the output, and both branches write all of a row.
@@ -43,7 +43,7 @@ pub(crate) fn forward(
                     let gamma = &gamma[first..first + features];
                     let beta = &beta[first..first + features];
                     vectorised(
-                        arch,
+                        width,
                         #[inline(always)]
                         || {
                             let [mean, rest, variance] = row_statistics(x, centre);
@@ -119,7 +119,7 @@ pub(crate) fn backward(
     let mut result = gradient.to_contiguous();
     drop(gradient);
     let storage = result.storage_mut::<f32>();
-    let arch = Arch::new();
+    let width = Width::detect();
 
     // Rows per part, by shape alone, so that sums don't depend on threads.
     let rows = data.len() / length.max(1);
@@ -146,7 +146,7 @@ pub(crate) fn backward(
                     centre,
                 };
                 vectorised(
-                    arch,
+                    width,
                     #[inline(always)]
                     || {
                         if positions == 1 {

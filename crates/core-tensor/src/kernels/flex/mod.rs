@@ -9,12 +9,14 @@ mod cut;
 pub(super) mod group_norm;
 mod moments;
 mod scatter;
+mod width;
 
 use std::mem::MaybeUninit;
 
 use burn::backend::flex::{FlexTensor, Layout};
 use burn::tensor::{Bytes, DType, Shape};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+use width::Width;
 
 /// Elements that a reduction takes at a time: they stay in the first cache, so
 /// that several passes over them cost one pass over memory.
@@ -29,7 +31,7 @@ const GRAIN: usize = 16 * 1024;
 /// It is called by reference: a closure that is called by value goes through a
 /// shim that nothing makes the compiler inline.
 #[inline(always)]
-fn vectorised<R>(arch: Arch, f: impl FnMut() -> R) -> R {
+fn vectorised<R>(width: Width, f: impl FnMut() -> R) -> R {
     struct Work<F>(F);
     impl<R, F: FnMut() -> R> WithSimd for Work<F> {
         type Output = R;
@@ -39,7 +41,7 @@ fn vectorised<R>(arch: Arch, f: impl FnMut() -> R) -> R {
             (self.0)()
         }
     }
-    arch.dispatch(Work(f))
+    width.run(Work(f))
 }
 
 /// A tensor as one slice; `None` when its elements don't lie in order.

@@ -1,6 +1,6 @@
 //! Gradients.
 
-use pulp::Arch;
+use super::super::width::Width;
 
 use super::forward::spread_out;
 use super::{Given, normalised};
@@ -18,16 +18,16 @@ type Channel = [f32; 4];
 pub(super) struct Backward<'a, const RELU: bool, G> {
     given: Given<'a>,
     gradient: G,
-    arch: Arch,
+    width: Width,
 }
 
 impl<'a, const RELU: bool, G: Gradient> Backward<'a, RELU, G> {
     pub(super) fn new(given: Given<'a>, gradient: G) -> Self {
-        let arch = Arch::new();
+        let width = Width::detect();
         Self {
             given,
             gradient,
-            arch,
+            width,
         }
     }
 
@@ -148,7 +148,7 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
 
     fn reduce(&self, at: &Region, sums: &mut [[f64; 2]]) {
         vectorised(
-            self.arch,
+            self.width,
             #[inline(always)]
             || {
                 if self.given.cut.is_columns() {
@@ -177,7 +177,7 @@ impl<const RELU: bool, G: Gradient> Step for Backward<'_, RELU, G> {
     fn write(&self, at: &Region, params: &[[f32; 6]]) {
         let cut = self.given.cut;
         vectorised(
-            self.arch,
+            self.width,
             #[inline(always)]
             || {
                 if !cut.is_columns() {

@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use pulp::Arch;
+use super::super::width::Width;
 
 use super::normalised;
 use crate::kernels::flex::cut::{COLUMNS, Cut, PLANES, Region, Step};
@@ -20,7 +20,7 @@ pub(super) struct Forward<'a, const RELU: bool> {
     gamma: &'a [f32],
     beta: &'a [f32],
     epsilon: f64,
-    arch: Arch,
+    width: Width,
 }
 
 impl<'a, const RELU: bool> Forward<'a, RELU> {
@@ -38,7 +38,7 @@ impl<'a, const RELU: bool> Forward<'a, RELU> {
             gamma,
             beta,
             epsilon,
-            arch: Arch::new(),
+            width: Width::detect(),
         }
     }
 
@@ -196,7 +196,7 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
 
     fn reduce(&self, at: &Region, sums: &mut [Moments]) {
         vectorised(
-            self.arch,
+            self.width,
             #[inline(always)]
             || {
                 if self.cut.is_columns() {
@@ -225,7 +225,7 @@ impl<const RELU: bool> Step for Forward<'_, RELU> {
     fn write(&self, at: &Region, params: &[[f32; 4]]) {
         let positions = self.cut.positions();
         vectorised(
-            self.arch,
+            self.width,
             #[inline(always)]
             || {
                 if !self.cut.is_columns() {
