@@ -1,8 +1,9 @@
 //! What plugins cost beside built-in code: `cost FAULTS_LIBRARY [LIBRARY…]`, the
 //! library of the package `faults` first; of the others, the schedulers' steps.
 //!
-//! What is compared with a built-in operation does the same arithmetic, laid out
-//! and compiled alike, which is checked: what differs is the boundary.
+//! Where a plugin's operation gives other bits than the built-in one, or the two
+//! are written differently, the program's ratio is not that of the boundary
+//! alone; it says so for the bits.
 #![allow(clippy::print_stdout, reason = "a program")]
 
 use std::{
