@@ -61,7 +61,11 @@ impl<S: Schedule> Pure<S> {
 impl<S: Schedule> Scheduler for Pure<S> {
     #[inline]
     fn step(&mut self, context: &StepContext, out: &mut [f64]) {
-        out.fill(self.schedule.value(self.unit.position(context)));
+        let value = self.schedule.value(self.unit.position(context));
+        match out {
+            [only] => *only = value,
+            all => all.fill(value),
+        }
     }
 
     fn state(&self) -> State {

@@ -60,6 +60,9 @@ fn no_step_allocates() -> Result<(), ScheduleError> {
     let jitter = JitterConfig::new().init(cosine()?, Key::from_seed(1))?;
     steps_without_allocating("jitter", jitter);
     steps_without_allocating("groups", cosine()?.per_group([("a", 1.0), ("b", 0.1)])?);
+    let boxed = plateau()?.boxed().warmup(100.0)?.boxed();
+    let groups = boxed.per_group([("a", 1.0), ("b", 0.1)])?;
+    steps_without_allocating("groups of a boxed warm-up of a boxed plateau", groups);
     steps_without_allocating("map", cosine()?.clamp(0.01, 0.05)?.invert(0.0, 0.1)?);
     // A new round restores a state, which closed forms do for nothing.
     steps_without_allocating("repeat", RepeatConfig::new(500.0).init(cosine()?)?);

@@ -6,6 +6,7 @@
 use super::{Formula, default};
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::cos_pi;
 use crate::registry::{build_all, closed_form, simple};
 use crate::{
     Curve, Mode, Pure, ReduceOnPlateau, ReduceOnPlateauConfig, ScheduleError, Schedulers, Sequence,
@@ -93,7 +94,7 @@ annealer!(
 annealer!(
     /// `SchedCos`: half a cosine.
     SchedCos, "fastai.SchedCos", |start, end, pos| {
-        start + (1.0 + (std::f64::consts::PI * (1.0 - pos)).cos()) * (end - start) / 2.0
+        start + (1.0 + cos_pi(1.0 - pos)) * (end - start) / 2.0
     }
 );
 annealer!(

@@ -7,11 +7,11 @@
 use super::{Formula, default};
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::cos_pi;
 use crate::registry::closed_form;
 use crate::{Chebyshev as Nodes, ChebyshevConfig, Curve, Schedule, ScheduleError, Schedulers};
 use firecraft_spec::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 pub(super) fn register(registry: &mut Registry<Schedulers>) -> Result<(), SpecError> {
     closed_form::<Linear>(registry)?;
@@ -99,7 +99,7 @@ linear_warmup!(
     /// `cosine`: `CosineScheduler`.
     Cosine, "pytorch_optimizer.cosine", {},
     |this, since, length| {
-        let fall = ((since / length * PI).cos() + 1.0) / 2.0;
+        let fall = (cos_pi(since / length) + 1.0) / 2.0;
         this.min_lr + (this.max_lr - this.min_lr) * fall
     }
 );
@@ -351,6 +351,7 @@ schedule_config!(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::f64::consts::PI;
 
     #[test]
     fn four_chebyshev_nodes_are_used_by_half_as_in_the_peer() {

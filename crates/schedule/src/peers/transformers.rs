@@ -6,6 +6,7 @@
 use super::{Formula, default};
 use crate::check::Check;
 use crate::config::schedule_config;
+use crate::math::cos_pi;
 use crate::registry::{closed_form, simple};
 use crate::{
     Curve, Greedy as OurGreedy, GreedyConfig, Margin, ScheduleError, Schedulers,
@@ -14,7 +15,6 @@ use crate::{
 use crate::{Mode, WarmupStableDecay as OurWsd};
 use firecraft_spec::{Registry, SpecError};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 pub(super) fn register(registry: &mut Registry<Schedulers>) -> Result<(), SpecError> {
     closed_form::<Constant>(registry)?;
@@ -166,8 +166,8 @@ impl Cosine {
         check.finite("base_lr", self.base_lr)?;
         check.finite("num_cycles", self.num_cycles)?;
         let length = decay(self.num_warmup_steps, self.num_training_steps);
-        let angle = PI * self.num_cycles * 2.0;
-        let factor = move |at: f64| (0.5 * (1.0 + (angle * (at / length)).cos())).max(0.0);
+        let half_turns = self.num_cycles * 2.0;
+        let factor = move |at: f64| (0.5 * (1.0 + cos_pi(half_turns * (at / length)))).max(0.0);
         Ok(warmed_up(name, self.base_lr, self.num_warmup_steps, factor))
     }
 }
@@ -203,7 +203,7 @@ impl CosineWithRestarts {
             if progress >= 1.0 {
                 0.0
             } else {
-                (0.5 * (1.0 + (PI * (cycles * progress).rem_euclid(1.0)).cos())).max(0.0)
+                (0.5 * (1.0 + cos_pi((cycles * progress).rem_euclid(1.0)))).max(0.0)
             }
         };
         Ok(warmed_up(name, self.base_lr, self.num_warmup_steps, factor))
@@ -351,9 +351,9 @@ impl CosineWithMinLr {
         let floor = min_rate(name, self.base_lr, self.min_lr, self.min_lr_rate)?;
         Check::of(name).finite("num_cycles", self.num_cycles)?;
         let length = decay(self.num_warmup_steps, self.num_training_steps);
-        let angle = PI * self.num_cycles * 2.0;
+        let half_turns = self.num_cycles * 2.0;
         let factor = move |at: f64| {
-            let cosine = 0.5 * (1.0 + (angle * (at / length)).cos());
+            let cosine = 0.5 * (1.0 + cos_pi(half_turns * (at / length)));
             (cosine * (1.0 - floor) + floor).max(0.0)
         };
         Ok(warmed_up(name, self.base_lr, self.num_warmup_steps, factor))
@@ -397,7 +397,7 @@ impl CosineWarmupWithMinLr {
         check.finite("warmup_lr_rate", self.warmup_lr_rate.unwrap_or(0.0))?;
         let warmup = self.num_warmup_steps as f64;
         let length = decay(self.num_warmup_steps, self.num_training_steps);
-        let angle = PI * self.num_cycles * 2.0;
+        let half_turns = self.num_cycles * 2.0;
         let (base_lr, start) = (self.base_lr, self.warmup_lr_rate);
         Ok(Formula::new(name, move |at| {
             let factor = if at < warmup {
@@ -407,7 +407,7 @@ impl CosineWarmupWithMinLr {
                 }
             } else {
                 let progress = (at - warmup + 1.0) / length;
-                let cosine = 0.5 * (1.0 + (angle * progress).cos());
+                let cosine = 0.5 * (1.0 + cos_pi(half_turns * progress));
                 (cosine * (1.0 - floor) + floor).max(0.0)
             };
             base_lr * factor

@@ -2,9 +2,9 @@
 
 use crate::check::Check;
 use crate::config::{one, schedule_config};
+use crate::math::cos_pi;
 use crate::{Schedule, ScheduleError};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 /// The longest table that is built.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -63,7 +63,7 @@ impl ChebyshevConfig {
         let centre = (self.upper + self.lower) / 2.0;
         let radius = (self.upper - self.lower) / 2.0;
         let n = self.length as f64;
-        let node = |i: usize| 1.0 / (centre - radius * ((i as f64 + 0.5) * PI / n).cos());
+        let node = |i: usize| 1.0 / (centre - radius * cos_pi((i as f64 + 0.5) / n));
         let values = fractal_permutation(count as usize)
             .into_iter()
             .filter(|&i| i < self.length as usize)

@@ -93,6 +93,11 @@ impl CosineConfig {
         Ok(Cosine {
             config: self.clone(),
             half_waves: self.cycles * 2.0,
+            held_from: match self.beyond {
+                Beyond::Hold => self.length,
+                Beyond::Continue => f64::INFINITY,
+            },
+            bent: self.k_decay != 1.0 || self.exponent != 1.0,
         })
     }
 }
@@ -122,23 +127,28 @@ schedule_config!(
 pub struct Cosine {
     config: CosineConfig,
     half_waves: f64,
+    /// From here on the value is that of this position.
+    held_from: f64,
+    /// Whether an exponent is not 1.
+    bent: bool,
+}
+
+impl Cosine {
+    fn bent_fall(&self, p: f64) -> f64 {
+        half_cosine(self.half_waves * p.powf(self.config.k_decay)).powf(self.config.exponent)
+    }
 }
 
 impl Schedule for Cosine {
     #[inline]
     fn value(&self, at: f64) -> f64 {
         let config = &self.config;
-        let mut p = at.max(0.0) / config.length;
-        if p > 1.0 && config.beyond == Beyond::Hold {
-            p = 1.0;
-        }
-        if config.k_decay != 1.0 {
-            p = p.powf(config.k_decay);
-        }
-        let mut fall = half_cosine(self.half_waves * p);
-        if config.exponent != 1.0 {
-            fall = fall.powf(config.exponent);
-        }
+        let p = at.max(0.0).min(self.held_from) / config.length;
+        let fall = if self.bent {
+            self.bent_fall(p)
+        } else {
+            half_cosine(self.half_waves * p)
+        };
         config.end + (config.start - config.end) * fall
     }
     fn name(&self) -> &'static str {

@@ -5,9 +5,9 @@ use super::{
     MultiStepLR, PolynomialLR, StepLR,
 };
 use crate::check::Check;
+use crate::math::cos_pi;
 use crate::{Schedule, ScheduleError, Scheduler, State, StepContext};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::PI;
 
 /// A scheduler of torch as a member of a chain or a sequence: how it makes the
 /// next learning rate from the present one.
@@ -234,10 +234,9 @@ impl Recurrence {
                 if t == 0 {
                     lr
                 } else if (t - 1) % T_max.saturating_mul(2) == T_max {
-                    lr + (base_lr - eta_min) * (1.0 - (PI / max).cos()) / 2.0
+                    lr + (base_lr - eta_min) * (1.0 - cos_pi(1.0 / max)) / 2.0
                 } else {
-                    let ratio =
-                        (1.0 + (PI * at / max).cos()) / (1.0 + (PI * (at - 1.0) / max).cos());
+                    let ratio = (1.0 + cos_pi(at / max)) / (1.0 + cos_pi((at - 1.0) / max));
                     ratio * (lr - eta_min) + eta_min
                 }
             }
