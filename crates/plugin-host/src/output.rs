@@ -101,17 +101,42 @@ pub(crate) const fn dtype(values: &Values) -> DType {
     }
 }
 
-/// Whether a value is NaN or infinite. Reads everything, which a processor does
-/// several values at a time.
+/// Whether a value is NaN or infinite. Reads everything, as fast as the memory
+/// gives it.
 pub(crate) fn not_finite(values: &Values) -> bool {
-    const EXPONENT: u32 = 0x7f80_0000;
     match values {
         Values::U8(_) => false,
-        Values::F32(floats) => floats.chunks(4096).any(|chunk| {
-            let bad = |found: bool, v: &f32| found | (v.to_bits() & EXPONENT == EXPONENT);
-            chunk.iter().fold(false, bad)
-        }),
+        Values::F32(floats) => {
+            #[cfg(target_arch = "x86_64")]
+            if std::arch::is_x86_feature_detected!("avx2") {
+                // SAFETY: the CPU has AVX2.
+                return unsafe { not_finite_avx2(floats) };
+            }
+            one_not_finite(floats)
+        }
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn not_finite_avx2(floats: &[f32]) -> bool {
+    one_not_finite(floats)
+}
+
+/// Without the sign, which the shift drops, the bits of what is not finite are
+/// the largest: several are compared at a time.
+#[inline(always)]
+fn one_not_finite(floats: &[f32]) -> bool {
+    for chunk in floats.chunks(4096) {
+        let mut largest = 0;
+        for value in chunk {
+            largest = largest.max(value.to_bits() << 1);
+        }
+        if largest >= f32::INFINITY.to_bits() << 1 {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ impl Transform for Invert {
 
 /// Compiled for the CPU at hand, as the built-in one is.
 fn negate(bytes: &mut [u8]) {
-    pulp::Arch::new().dispatch(
+    crate::hue::simd::vectorised(
         #[inline(always)]
         || {
             for byte in bytes {

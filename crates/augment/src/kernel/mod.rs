@@ -9,6 +9,7 @@ mod cubic;
 mod displace;
 mod filter;
 mod fixed;
+mod hue;
 mod pixels;
 mod planes;
 mod resize;
@@ -26,6 +27,7 @@ pub(crate) use colour::{
 pub use displace::displace;
 pub(crate) use displace::displace_with;
 pub(crate) use filter::{box_mean, convolve, sharpen};
+pub(crate) use hue::turn_hue;
 pub use pixels::{Element, Layout, Pixels, PixelsMut};
 pub(crate) use planes::to_planes;
 pub use resize::{ResizeFilter, resize};

@@ -1,8 +1,8 @@
 //! Other colours: `hue`.
 
 use super::fixed_step;
-use crate::color::{is_colour, turn_hue};
-use crate::kernel::{Colours, Element, Tone, map_colours};
+use crate::color::is_colour;
+use crate::kernel::{Colours, Element, Tone, map_colours, turn_hue};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample};
 use serde::{Deserialize, Serialize};
