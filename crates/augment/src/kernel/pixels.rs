@@ -38,7 +38,10 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     fn reverse<const C: usize>(source: &[[Self; C]], target: &mut [[Self; C]]) {
         super::bytes::reverse(source, target);
     }
-    /// What is between pixels of three channels; see
+    /// What is between `[top left, top right, bottom left, bottom right]`.
+    #[doc(hidden)]
+    fn between(around: [Self; 4], tx: f32, ty: f32) -> Self;
+    /// What is between pixels of three channels, all of it or nothing; see
     /// [`bytes::bilinear_rgb`](super::bytes::bilinear_rgb).
     #[doc(hidden)]
     fn bilinear_rgb(
@@ -47,8 +50,8 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
         _offsets: &[u32],
         _weights: [&[f32]; 2],
         _target: &mut [Self],
-    ) -> usize {
-        0
+    ) -> bool {
+        false
     }
     /// Resizes rows of so many pixels of so many channels.
     #[doc(hidden)]
@@ -106,6 +109,11 @@ impl Element for f32 {
         // What is no number stays so.
         let value = if value < 0.0 { 0.0 } else { value };
         if value > 1.0 { 1.0 } else { value }
+    }
+    #[inline(always)]
+    fn between([a, b, c, d]: [Self; 4], tx: f32, ty: f32) -> Self {
+        let (top, low) = (a + tx * (b - a), c + tx * (d - c));
+        top + ty * (low - top)
     }
     fn resize(
         rows: (&[Self], usize, usize),
@@ -189,8 +197,13 @@ impl Element for u8 {
         offsets: &[u32],
         weights: [&[f32]; 2],
         target: &mut [Self],
-    ) -> usize {
-        super::bytes::bilinear_rgb(data, below, offsets, weights, target)
+    ) -> bool {
+        super::bytes::bilinear_rgb(data, below, offsets, weights, target);
+        true
+    }
+    #[inline(always)]
+    fn between(around: [Self; 4], tx: f32, ty: f32) -> Self {
+        super::bytes::between(around, tx, ty)
     }
     fn resize(
         rows: (&[Self], usize, usize),

@@ -117,15 +117,44 @@ impl Row {
         );
     }
 
-    fn clear(&mut self) {
-        self.offset.clear();
-        self.right.clear();
-        self.lower.clear();
+    /// The offset of pixels that don't lie inside with all of their neighbours.
+    const OUTSIDE: u32 = u32::MAX;
+
+    /// Positions of `points` in an image of that size.
+    fn set_scattered(&mut self, size: Size) {
+        let n = self.points.len();
+        self.offset.resize(n, 0);
+        self.right.resize(n, 0.0);
+        self.lower.resize(n, 0.0);
+        // The right and lower neighbours have to be inside, too.
+        let (right, bottom) = (size.width as u32 - 1, size.height as u32 - 1);
+        let width = size.width as u32;
+        vectorised(
+            #[inline(always)]
+            || {
+                let weights = self.right.iter_mut().zip(&mut self.lower);
+                let places = self.offset.iter_mut().zip(weights);
+                for ((offset, (tx, ty)), &[sx, sy]) in places.zip(&self.points) {
+                    let (x, y) = (whole(sx) as u32, whole(sy) as u32);
+                    let place = y.wrapping_mul(width).wrapping_add(x);
+                    let inside = (x < right) & (y < bottom);
+                    *offset = if inside { place } else { Self::OUTSIDE };
+                    (*tx, *ty) = (fraction(sx), fraction(sy));
+                }
+            },
+        );
     }
 
-    /// The weights of each pixel.
-    fn weights(&self) -> impl Iterator<Item = [f32; 2]> {
-        self.right.iter().zip(&self.lower).map(|(x, y)| [*x, *y])
+    fn all(&self) -> Places<'_> {
+        self.part(0..self.offset.len())
+    }
+
+    fn part(&self, range: std::ops::Range<usize>) -> Places<'_> {
+        Places {
+            offset: &self.offset[range.clone()],
+            right: &self.right[range.clone()],
+            lower: &self.lower[range],
+        }
     }
 
     pub(super) const fn new() -> Self {
@@ -135,6 +164,22 @@ impl Row {
             lower: Vec::new(),
             points: Vec::new(),
         }
+    }
+}
+
+/// Source positions of neighbouring pixels: see [`Row`].
+#[derive(Clone, Copy)]
+struct Places<'a> {
+    offset: &'a [u32],
+    right: &'a [f32],
+    lower: &'a [f32],
+}
+
+impl<'a> Places<'a> {
+    /// The weights of each pixel.
+    #[inline(always)]
+    fn weights(self) -> impl Iterator<Item = [f32; 2]> + 'a {
+        self.right.iter().zip(self.lower).map(|(x, y)| [*x, *y])
     }
 }
 
@@ -358,15 +403,14 @@ impl<'a, T: Element> Job<'a, T> {
                 let limit = Size::new(input.height - 1, input.width - 1);
                 let (low, high) = line.inside(limit, width);
                 row.set(&line, low..high, input.width);
-                self.bilinear(target, y * width + low, row);
+                self.bilinear(target, y * width + low, row.all());
                 (low, high)
             }
             // All by the general way.
             Interpolation::Bicubic | Interpolation::CatmullRom => (0, 0),
         };
-        for x in (0..low).chain(high..width) {
-            self.outside(target, y * width + x, line.at(x));
-        }
+        let columns = (0..low).chain(high..width);
+        self.edges(target, columns.map(|x| (y * width + x, line.at(x))));
     }
 
     fn nearest(&self, target: &mut [T], first: usize, row: &Row) {
@@ -380,7 +424,7 @@ impl<'a, T: Element> Job<'a, T> {
         }
     }
 
-    fn bilinear(&self, target: &mut [T], first: usize, row: &Row) {
+    fn bilinear(&self, target: &mut [T], first: usize, row: Places<'_>) {
         match (self.source.layout(), self.source.channels()) {
             (Layout::Hwc, 3) => self.bilinear_pixels::<3>(target, first, row),
             (Layout::Hwc, 4) => self.bilinear_pixels::<4>(target, first, row),
@@ -389,35 +433,37 @@ impl<'a, T: Element> Job<'a, T> {
         }
     }
 
-    fn bilinear_planes(&self, target: &mut [T], first: usize, row: &Row) {
+    fn bilinear_planes(&self, target: &mut [T], first: usize, row: Places<'_>) {
         let Size { width, .. } = self.source.size();
         for channel in 0..self.source.channels() {
             let plane = &self.source.data()[channel * self.source.size().area()..];
             let target = &mut target[first + channel * self.write.channel..][..row.offset.len()];
-            for ((out, &offset), [tx, ty]) in target.iter_mut().zip(&row.offset).zip(row.weights())
-            {
-                let offset = offset as usize;
-                let top = &plane[offset..offset + 2];
-                let low = &plane[offset + width..offset + width + 2];
-                *out = blend([top[0], top[1], low[0], low[1]], tx, ty);
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    let places = row.offset.iter().zip(row.weights());
+                    for (out, (&offset, [tx, ty])) in target.iter_mut().zip(places) {
+                        let around = &plane[offset as usize..][..width + 2];
+                        let (top, low) = (&around[..2], &around[width..]);
+                        *out = T::between([top[0], top[1], low[0], low[1]], tx, ty);
+                    }
+                },
+            );
         }
     }
 
-    fn bilinear_pixels<const C: usize>(&self, target: &mut [T], first: usize, row: &Row) {
+    fn bilinear_pixels<const C: usize>(&self, target: &mut [T], first: usize, row: Places<'_>) {
         let below = self.source.size().width * C;
         let data = self.source.data();
         let target = &mut target[first * C..][..row.offset.len() * C];
-        let done = if C == 3 {
-            T::bilinear_rgb(data, below, &row.offset, [&row.right, &row.lower], target)
-        } else {
-            0
-        };
+        if C == 3 && T::bilinear_rgb(data, below, row.offset, [row.right, row.lower], target) {
+            return;
+        }
         vectorised(
             #[inline(always)]
             || {
-                let pixels = row.offset.iter().zip(row.weights()).enumerate();
-                for (i, (&offset, weights)) in pixels.skip(done) {
+                let places = row.offset.iter().zip(row.weights()).enumerate();
+                for (i, (&offset, weights)) in places {
                     put_between::<T, C>(data, offset as usize * C, below, weights, target, i * C);
                 }
             },
@@ -426,59 +472,61 @@ impl<'a, T: Element> Job<'a, T> {
 
     /// Pixels whose source points follow no line: those of `row`.
     pub(super) fn scattered(&self, target: &mut [T], first: usize, row: &mut Row) {
-        let points = std::mem::take(&mut row.points);
-        match (
-            self.warp.interpolation,
-            self.source.layout(),
-            self.source.channels(),
-        ) {
-            (Interpolation::Bilinear, Layout::Hwc, 1) => {
-                self.scatter::<1>(target, first, &points, row);
-            }
-            (Interpolation::Bilinear, Layout::Hwc, 3) => {
-                self.scatter::<3>(target, first, &points, row);
-            }
-            (Interpolation::Bilinear, Layout::Hwc, 4) => {
-                self.scatter::<4>(target, first, &points, row);
-            }
+        let bilinear = self.warp.interpolation == Interpolation::Bilinear;
+        match (self.source.layout(), self.source.channels()) {
+            (Layout::Hwc, 1) if bilinear => self.scatter::<1>(target, first, row),
+            (Layout::Hwc, 3) if bilinear => self.scatter::<3>(target, first, row),
+            (Layout::Hwc, 4) if bilinear => self.scatter::<4>(target, first, row),
             _ => {
-                for (i, &point) in points.iter().enumerate() {
+                for (i, &point) in row.points.iter().enumerate() {
                     self.outside(target, first + i, point);
                 }
             }
         }
-        row.points = points;
     }
 
     /// Runs of pixels inside as those of a line, the others one by one.
-    fn scatter<const C: usize>(
-        &self,
-        target: &mut [T],
-        first: usize,
-        points: &[[i64; 2]],
-        row: &mut Row,
-    ) {
-        let Size { height, width } = self.source.size();
-        // The right and lower neighbours have to be inside, too.
-        let (right, bottom) = (width as u64 - 1, height as u64 - 1);
-        row.clear();
-        for (i, &[sx, sy]) in points.iter().enumerate() {
-            let (x, y) = (whole(sx) as u64, whole(sy) as u64);
-            if x < right && y < bottom {
-                row.offset.push(y as u32 * width as u32 + x as u32);
-                row.right.push(fraction(sx));
-                row.lower.push(fraction(sy));
+    fn scatter<const C: usize>(&self, target: &mut [T], first: usize, row: &mut Row) {
+        row.set_scattered(self.source.size());
+        let edge = Edge::new(self);
+        let n = row.points.len();
+        let mut at = 0;
+        while at < n {
+            let inside = row.offset[at] != Row::OUTSIDE;
+            let run = row.offset[at..]
+                .iter()
+                .take_while(|&&offset| (offset != Row::OUTSIDE) == inside);
+            let run = at..at + run.count();
+            at = run.end;
+            if inside {
+                self.bilinear_pixels::<C>(target, first + run.start, row.part(run));
             } else {
-                self.bilinear_pixels::<C>(target, first + i - row.offset.len(), row);
-                row.clear();
-                self.outside(target, first + i, [sx, sy]);
+                for i in run {
+                    edge.pixel::<C>(target, first + i, row.points[i]);
+                }
             }
         }
-        let end = first + points.len();
-        self.bilinear_pixels::<C>(target, end - row.offset.len(), row);
     }
 
-    fn bilinear_strided(&self, target: &mut [T], first: usize, row: &Row) {
+    /// Pixels that don't lie inside with all of their neighbours, at points.
+    fn edges(&self, target: &mut [T], pixels: impl Iterator<Item = (usize, [i64; 2])>) {
+        let bilinear = self.warp.interpolation == Interpolation::Bilinear;
+        let edge = Edge::new(self);
+        match (self.source.layout(), self.source.channels()) {
+            (Layout::Hwc, 1) if bilinear => {
+                pixels.for_each(|(pixel, point)| edge.pixel::<1>(target, pixel, point));
+            }
+            (Layout::Hwc, 3) if bilinear => {
+                pixels.for_each(|(pixel, point)| edge.pixel::<3>(target, pixel, point));
+            }
+            (Layout::Hwc, 4) if bilinear => {
+                pixels.for_each(|(pixel, point)| edge.pixel::<4>(target, pixel, point));
+            }
+            _ => pixels.for_each(|(pixel, point)| self.outside(target, pixel, point)),
+        }
+    }
+
+    fn bilinear_strided(&self, target: &mut [T], first: usize, row: Places<'_>) {
         let channels = self.source.channels();
         let Size { width, .. } = self.source.size();
         let data = self.source.data();
@@ -487,7 +535,7 @@ impl<'a, T: Element> Job<'a, T> {
             for c in 0..channels {
                 let at = |dx: usize, dy: usize| data[offset + (dy * width + dx) * channels + c];
                 target[(first + i) * channels + c] =
-                    blend([at(0, 0), at(1, 0), at(0, 1), at(1, 1)], tx, ty);
+                    T::between([at(0, 0), at(1, 0), at(0, 1), at(1, 1)], tx, ty);
             }
         }
     }
@@ -529,6 +577,13 @@ impl<'a, T: Element> Job<'a, T> {
             self.taps(whole(sx), whole(sy))
         };
         let (tx, ty) = (fraction(sx), fraction(sy));
+        if let [Some(a), Some(b), Some(c), Some(d)] = taps {
+            for channel in 0..self.source.channels() {
+                let around = [a, b, c, d].map(|pixel| read(pixel, channel));
+                write(channel, T::between(around, tx, ty));
+            }
+            return;
+        }
         let twice = matches!(border, Border::ConstantTwice(_));
         for channel in 0..self.source.channels() {
             let fill = border.fill(channel);
@@ -556,6 +611,46 @@ impl<'a, T: Element> Job<'a, T> {
         let (top, low) = (border.resolve(y, height), border.resolve(y + 1, height));
         let at = |y: Option<usize>, x: Option<usize>| Some(y? * width + x?);
         [at(top, left), at(top, right), at(low, left), at(low, right)]
+    }
+}
+
+/// Pixels of interleaved channels between others of which some are outside.
+struct Edge<'a, T> {
+    job: &'a Job<'a, T>,
+    /// The first channels of the constant, if there is one.
+    fill: Option<[T; 4]>,
+}
+
+impl<'a, T: Element> Edge<'a, T> {
+    fn new(job: &'a Job<'a, T>) -> Self {
+        let border = &job.warp.border;
+        let fill = || std::array::from_fn(|channel| T::from_f32(border.fill(channel)));
+        Self {
+            job,
+            fill: border.is_constant().then(fill),
+        }
+    }
+
+    /// One pixel of `C` channels: what [`Job::outside`] does.
+    #[inline(always)]
+    fn pixel<const C: usize>(&self, target: &mut [T], pixel: usize, [sx, sy]: [i64; 2]) {
+        let job = self.job;
+        let Size { height, width } = job.source.size();
+        let (x, y) = (whole(sx), whole(sy));
+        let out = &mut target.as_chunks_mut::<C>().0[pixel];
+        if let Some(fill) = &self.fill {
+            let near = |v: i64, n: usize| (-1..n as i64).contains(&v);
+            if near(x, width) && near(y, height) {
+                job.outside(target, pixel, [sx, sy]);
+            } else {
+                out.copy_from_slice(&fill[..C]);
+            }
+        } else if let [Some(a), Some(b), Some(c), Some(d)] = job.taps(x, y) {
+            let source = job.source.data().as_chunks::<C>().0;
+            let around = [source[a], source[b], source[c], source[d]];
+            let (tx, ty) = (fraction(sx), fraction(sy));
+            *out = std::array::from_fn(|i| T::between(around.map(|pixel| pixel[i]), tx, ty));
+        }
     }
 }
 
@@ -605,6 +700,7 @@ fn put_between<T: Element, const C: usize>(
     // Four channels fill a register; with three, the fourth is that of the
     // next pixel, except at the end of the image.
     if C == 3
+        && !T::IS_INTEGER
         && let Some(around) = data.get(offset..offset + below + 7)
         && let (Some(top), Some(low)) = (around.first_chunk(), around.last_chunk())
     {
@@ -628,7 +724,7 @@ fn put_between<T: Element, const C: usize>(
     let top = &data[offset..offset + 2 * C];
     let low = &data[offset + below..offset + below + 2 * C];
     for (c, out) in target[at..at + C].iter_mut().enumerate() {
-        *out = blend([top[c], top[C + c], low[c], low[C + c]], tx, ty);
+        *out = T::between([top[c], top[C + c], low[c], low[C + c]], tx, ty);
     }
 }
 
@@ -648,11 +744,6 @@ fn lerp4(mut a: [f32; 4], b: [f32; 4], t: f32) -> [f32; 4] {
         *a += t * (b - *a);
     }
     a
-}
-
-#[inline(always)]
-fn blend<T: Element>(around: [T; 4], tx: f32, ty: f32) -> T {
-    T::from_f32(lerp2(around.map(T::to_f32), tx, ty))
 }
 
 /// Between `[top left, top right, bottom left, bottom right]`.
