@@ -151,6 +151,26 @@ fn map_pixels<T: Element, const C: usize>(
     }
 }
 
+/// Replaces the three channels of pixels of three by one value.
+pub(crate) fn map_to_grey<T: Element>(data: &mut [T], f: impl Fn([f32; 3]) -> T + Copy) {
+    let mut planes = [[T::from_f32(0.0); BLOCK]; 3];
+    for block in data.as_chunks_mut::<3>().0.chunks_mut(BLOCK) {
+        load(block, &mut planes);
+        let [reds, greens, blues] = &mut planes;
+        vectorised(
+            #[inline(always)]
+            move || {
+                for ((red, green), blue) in reds.iter_mut().zip(greens).zip(blues) {
+                    *red = f([red.to_f32(), green.to_f32(), blue.to_f32()]);
+                }
+            },
+        );
+        let [grey, ..] = &planes;
+        let pixels = block.as_flattened_mut().as_chunks_mut().0;
+        T::interleave([grey; 3], pixels);
+    }
+}
+
 #[inline(always)]
 fn change<T: Element>(
     planes: &mut Planes<T>,
@@ -338,6 +358,19 @@ mod tests {
             for (a, b) in before.chunks(channels).zip(after.chunks(channels)) {
                 assert_eq!(b[..3], [a[2], a[1] + 1, a[0]]);
                 assert_eq!(a[3..], b[3..]);
+            }
+        }
+    }
+
+    #[test]
+    fn grey_pixels_have_one_value() {
+        for n in [1, 255, 256, 700] {
+            let before = bytes(3 * n);
+            let mut after = before.clone();
+            map_to_grey(&mut after, |[r, g, b]| u8::from_f32((r + g + b) / 3.0));
+            for (a, b) in before.chunks(3).zip(after.chunks(3)) {
+                let mean = (f32::from(a[0]) + f32::from(a[1]) + f32::from(a[2])) / 3.0;
+                assert_eq!(b, [mean.round_ties_even() as u8; 3]);
             }
         }
     }

@@ -6,27 +6,29 @@
 /// linear in the brightness.
 #[inline(always)]
 pub(crate) fn turn_hue([r, g, b]: [f32; 3], sixths: f32, [scale, offset]: [f32; 2]) -> [f32; 3] {
-    let value = larger(larger(r, g), b);
-    let range = value - smaller(smaller(r, g), b);
-    let inverse = 1.0 / range;
-    let hue = if value == r {
-        (g - b) * inverse
-    } else if value == g {
-        (b - r) * inverse + 2.0
+    let largest = larger(larger(r, g), b);
+    let range = largest - smaller(smaller(r, g), b);
+    // Hues in sixths times the range, which needs no division and lets grey,
+    // which has no hue, count for nothing. `sixths` from 1 on leave no hue below 0.
+    let sixths = if sixths < 1.0 { sixths + 6.0 } else { sixths };
+    let (value, range) = (largest * scale + offset, range * scale);
+    let hue = if largest == r {
+        (g - b) * scale
+    } else if largest == g {
+        (b - r) * scale + 2.0 * range
     } else {
-        (r - g) * inverse + 4.0
+        (r - g) * scale + 4.0 * range
     };
-    let hue = hue + sixths;
-    let hue = hue - 6.0 * (hue * (1.0 / 6.0)).floor();
-    let (value, range) = (value * scale + offset, range * scale);
+    let hue = hue + sixths * range;
+    let turn = 6.0 * range;
+    let hue = hue - if hue >= turn { turn } else { 0.0 };
     // A channel falls linearly in one sextant, is lowest in two and rises in
-    // another. The hue of grey is no number, which becomes one here, and counts
-    // for nothing, since the range is zero.
-    let channel = |fallen: f32| value - range * larger(smaller(fallen, 1.0), 0.0);
+    // another.
+    let channel = |fallen: f32| value - larger(smaller(fallen, range), 0.0);
     [
-        channel(2.0 - (hue - 3.0).abs()),
-        channel((hue - 2.0).abs() - 1.0),
-        channel((hue - 4.0).abs() - 1.0),
+        channel(2.0 * range - (hue - 3.0 * range).abs()),
+        channel((hue - 2.0 * range).abs() - range),
+        channel((hue - 4.0 * range).abs() - range),
     ]
 }
 

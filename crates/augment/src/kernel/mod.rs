@@ -22,7 +22,7 @@ pub use batch::warp_batch;
 pub(crate) use bytes::look_up;
 pub(crate) use colour::{
     Counts, convert_channels, count_channels, look_up_channels, map_channels, map_colours,
-    map_values, ranges, sum_channels, sum_colours,
+    map_to_grey, map_values, ranges, sum_channels, sum_colours,
 };
 pub use displace::displace;
 pub(crate) use displace::displace_with;

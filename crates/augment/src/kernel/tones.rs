@@ -88,7 +88,14 @@ impl<'a, I: Iterator<Item = &'a dyn Tone> + Clone> Blocks<'a, I> {
         let [red, green, blue] = &mut self.bytes;
         deinterleave_rgb(block, [red, green, blue]);
         for (numbers, bytes) in self.colours.planes.iter_mut().zip(&self.bytes) {
-            convert(bytes, numbers, [0.0, 1.0]);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (number, byte) in numbers.iter_mut().zip(bytes) {
+                        *number = f32::from(*byte);
+                    }
+                },
+            );
         }
         for tone in self.tones.clone() {
             tone.change(&mut self.colours, self.mean);

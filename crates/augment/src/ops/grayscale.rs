@@ -2,7 +2,7 @@
 
 use super::fixed_step;
 use crate::color::{LUMA, grey, is_colour};
-use crate::kernel::{Element, Scratch, map_colours};
+use crate::kernel::{Element, Scratch, map_colours, map_to_grey};
 use crate::lab::rgb_to_lab;
 use crate::{Apply, AugmentError, ColorMatrix, Sample, Values};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,13 @@ impl Grayscale {
         channels: usize,
         scratch: &mut Scratch,
     ) -> Option<Vec<T>> {
-        if self.method == GreyMethod::Luma {
+        if self.method == GreyMethod::Luma && channels == 3 {
+            map_to_grey(
+                data,
+                #[inline(always)]
+                |colour| T::from_f32_truncated(grey(colour)),
+            );
+        } else if self.method == GreyMethod::Luma {
             map_colours(
                 data,
                 channels,

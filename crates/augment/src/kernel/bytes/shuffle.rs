@@ -60,7 +60,7 @@ pub(crate) fn interleave_rgb(planes: [&[u8]; 3], pixels: &mut [[u8; 3]]) {
 mod x86 {
     use pulp::x86::V3;
     use pulp::{NullaryFnOnce, cast};
-    use std::arch::x86_64::__m128i;
+    use std::arch::x86_64::{__m128i, __m256i};
 
     /// Sixteen pixels: three vectors.
     const GROUP: usize = 16;
@@ -91,31 +91,54 @@ mod x86 {
         orders(from)
     }
 
-    /// From pixels to planes.
-    const fn apart() -> Orders {
-        let mut from = [0; 3 * GROUP];
-        let mut i = 0;
-        while i < from.len() {
-            from[i] = 3 * (i % GROUP) + i / GROUP;
-            i += 1;
-        }
-        orders(from)
-    }
-
-    /// From planes to pixels.
-    const fn together() -> Orders {
-        let mut from = [0; 3 * GROUP];
-        let mut i = 0;
-        while i < from.len() {
-            from[i] = i % 3 * GROUP + i / 3;
-            i += 1;
-        }
-        orders(from)
-    }
-
     const REVERSED: Orders = reversed();
-    const APART: Orders = apart();
-    const TOGETHER: Orders = together();
+
+    /// Twice [`GROUP`] pixels: a group in each half of three vectors. The byte
+    /// at place `p` of vector `v` belongs to channel `(v + p) % 3`, since a half
+    /// has `5 * 3 + 1` bytes; so each channel has other places in each vector.
+    const PAIR: usize = 2;
+
+    /// For each rest, the places that leave it when divided by three.
+    const PLACES: [[u8; 32]; 3] = {
+        let mut places = [[0; 32]; 3];
+        let mut i = 0;
+        while i < 32 {
+            places[i % 16 % 3][i] = 0xff;
+            i += 1;
+        }
+        places
+    };
+
+    /// For each channel and pixel its place: from pixels to planes.
+    const APART: [[u8; 32]; 3] = {
+        let mut orders = [[0; 32]; 3];
+        let mut i = 0;
+        while i < 3 * 32 {
+            let (channel, pixel) = (i / 32, i % 16);
+            orders[channel][i % 32] = ((3 * pixel + channel) % 16) as u8;
+            i += 1;
+        }
+        orders
+    };
+
+    /// For each channel and place its pixel: from planes to pixels.
+    const TOGETHER: [[u8; 32]; 3] = {
+        let mut orders = [[0; 32]; 3];
+        let mut i = 0;
+        while i < 3 * 32 {
+            let (channel, half, pixel) = (i / 32, i % 32 / 16, i % 16);
+            orders[channel][16 * half + (3 * pixel + channel) % 16] = pixel as u8;
+            i += 1;
+        }
+        orders
+    };
+
+    /// Three vectors, each with some places taken from the second and the third.
+    #[inline(always)]
+    fn blended(simd: V3, [a, b, c]: [__m256i; 3], [second, third]: [__m256i; 2]) -> __m256i {
+        let first = simd.avx2._mm256_blendv_epi8(a, b, second);
+        simd.avx2._mm256_blendv_epi8(first, c, third)
+    }
 
     #[inline(always)]
     fn shuffled(simd: V3, [a, b, c]: [[u8; 16]; 3], orders: &[[__m128i; 3]; 3]) -> [[u8; 16]; 3] {
@@ -217,30 +240,29 @@ mod x86 {
         rest
     }
 
-    /// Handles sixteen pixels at a time; returns how many.
+    /// Handles pairs of groups; returns how many pixels.
     pub(super) fn deinterleave_rgb(pixels: &[[u8; 3]], planes: &mut [&mut [u8]; 3]) -> usize {
         let Some(simd) = V3::try_new() else {
             return 0;
         };
+        let pairs = groups(pixels).as_chunks().0;
         let [red, green, blue] = planes;
         simd.vectorize(Apart {
             simd,
-            pixels: groups(pixels),
+            pixels: pairs,
             planes: [
                 red.as_chunks_mut().0,
                 green.as_chunks_mut().0,
                 blue.as_chunks_mut().0,
             ],
-            orders: cast(APART),
         });
-        pixels.len() / GROUP * GROUP
+        pairs.len() * PAIR * GROUP
     }
 
     struct Apart<'a> {
         simd: V3,
-        pixels: &'a [[[u8; 16]; 3]],
-        planes: [&'a mut [[u8; 16]]; 3],
-        orders: [[__m128i; 3]; 3],
+        pixels: &'a [[[[u8; 16]; 3]; PAIR]],
+        planes: [&'a mut [[u8; 32]]; 3],
     }
 
     impl NullaryFnOnce for Apart<'_> {
@@ -248,33 +270,45 @@ mod x86 {
 
         #[inline(always)]
         fn call(self) {
+            let (simd, avx2) = (self.simd, self.simd.avx2);
+            let [p0, p1, p2]: [__m256i; 3] = cast(PLACES);
+            let [first, second, third]: [__m256i; 3] = cast(APART);
             let [red, green, blue] = self.planes;
-            for (((group, r), g), b) in self.pixels.iter().zip(red).zip(green).zip(blue) {
-                [*r, *g, *b] = shuffled(self.simd, *group, &self.orders);
+            for ((([one, two], r), g), b) in self.pixels.iter().zip(red).zip(green).zip(blue) {
+                let vectors: [__m256i; 3] = [
+                    cast([one[0], two[0]]),
+                    cast([one[1], two[1]]),
+                    cast([one[2], two[2]]),
+                ];
+                let reds = blended(simd, vectors, [p2, p1]);
+                let greens = blended(simd, vectors, [p0, p2]);
+                let blues = blended(simd, vectors, [p1, p0]);
+                *r = cast(avx2._mm256_shuffle_epi8(reds, first));
+                *g = cast(avx2._mm256_shuffle_epi8(greens, second));
+                *b = cast(avx2._mm256_shuffle_epi8(blues, third));
             }
         }
     }
 
-    /// Handles sixteen pixels at a time; returns how many.
+    /// Handles pairs of groups; returns how many pixels.
     pub(super) fn interleave_rgb(planes: [&[u8]; 3], pixels: &mut [[u8; 3]]) -> usize {
         let Some(simd) = V3::try_new() else {
             return 0;
         };
-        let done = pixels.len() / GROUP * GROUP;
+        let pairs = groups_mut(pixels).as_chunks_mut().0;
+        let done = pairs.len() * PAIR * GROUP;
         simd.vectorize(Together {
             simd,
             planes: planes.map(|plane| plane.as_chunks().0),
-            pixels: groups_mut(pixels),
-            orders: cast(TOGETHER),
+            pixels: pairs,
         });
         done
     }
 
     struct Together<'a> {
         simd: V3,
-        planes: [&'a [[u8; 16]]; 3],
-        pixels: &'a mut [[[u8; 16]; 3]],
-        orders: [[__m128i; 3]; 3],
+        planes: [&'a [[u8; 32]]; 3],
+        pixels: &'a mut [[[[u8; 16]; 3]; PAIR]],
     }
 
     impl NullaryFnOnce for Together<'_> {
@@ -282,9 +316,19 @@ mod x86 {
 
         #[inline(always)]
         fn call(self) {
+            let (simd, avx2) = (self.simd, self.simd.avx2);
+            let [p0, p1, p2]: [__m256i; 3] = cast(PLACES);
+            let [first, second, third]: [__m256i; 3] = cast(TOGETHER);
             let [red, green, blue] = self.planes;
-            for (((group, r), g), b) in self.pixels.iter_mut().zip(red).zip(green).zip(blue) {
-                *group = shuffled(self.simd, [*r, *g, *b], &self.orders);
+            for ((([one, two], r), g), b) in self.pixels.iter_mut().zip(red).zip(green).zip(blue) {
+                let colours = [
+                    avx2._mm256_shuffle_epi8(cast(*r), first),
+                    avx2._mm256_shuffle_epi8(cast(*g), second),
+                    avx2._mm256_shuffle_epi8(cast(*b), third),
+                ];
+                [one[0], two[0]] = cast(blended(simd, colours, [p1, p2]));
+                [one[1], two[1]] = cast(blended(simd, colours, [p0, p1]));
+                [one[2], two[2]] = cast(blended(simd, colours, [p2, p0]));
             }
         }
     }
@@ -318,17 +362,17 @@ mod tests {
 
     #[test]
     fn pixels_are_taken_apart_and_put_together() {
-        for n in 0..40 {
-            let pixels: Vec<[u8; 3]> = (0..n).map(|i| [i, i + 50, i + 100]).collect();
-            let mut planes = vec![0; 3 * 50];
-            let (red, rest) = planes.split_at_mut(50);
-            let (green, blue) = rest.split_at_mut(50);
+        for n in 0..80 {
+            let pixels: Vec<[u8; 3]> = (0..n).map(|i| [i, i + 80, i + 160]).collect();
+            let mut planes = vec![0; 3 * 90];
+            let (red, rest) = planes.split_at_mut(90);
+            let (green, blue) = rest.split_at_mut(90);
             deinterleave_rgb(&pixels, [red, green, blue]);
             for (i, pixel) in pixels.iter().enumerate() {
-                assert_eq!(*pixel, [planes[i], planes[50 + i], planes[100 + i]]);
+                assert_eq!(*pixel, [planes[i], planes[90 + i], planes[180 + i]]);
             }
             let mut back = vec![[0; 3]; pixels.len()];
-            interleave_rgb([&planes, &planes[50..], &planes[100..]], &mut back);
+            interleave_rgb([&planes, &planes[90..], &planes[180..]], &mut back);
             assert_eq!(pixels, back);
         }
     }
