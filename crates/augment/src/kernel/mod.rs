@@ -10,6 +10,7 @@ mod displace;
 mod filter;
 mod fixed;
 mod hue;
+mod numbers;
 mod pixels;
 mod planes;
 mod resize;

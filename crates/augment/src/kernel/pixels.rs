@@ -53,6 +53,16 @@ pub trait Element: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     ) -> bool {
         false
     }
+    /// What is between values of a plane; see
+    /// [`numbers::bilinear_plane`](super::numbers::bilinear_plane).
+    #[doc(hidden)]
+    fn bilinear_plane(
+        plane: &[Self],
+        below: usize,
+        offsets: &[u32],
+        weights: [&[f32]; 2],
+        target: &mut [Self],
+    );
     /// Resizes rows of so many pixels of so many channels.
     #[doc(hidden)]
     fn resize(
@@ -111,9 +121,17 @@ impl Element for f32 {
         if value > 1.0 { 1.0 } else { value }
     }
     #[inline(always)]
-    fn between([a, b, c, d]: [Self; 4], tx: f32, ty: f32) -> Self {
-        let (top, low) = (a + tx * (b - a), c + tx * (d - c));
-        top + ty * (low - top)
+    fn between(around: [Self; 4], tx: f32, ty: f32) -> Self {
+        super::numbers::between(around, tx, ty)
+    }
+    fn bilinear_plane(
+        plane: &[Self],
+        below: usize,
+        offsets: &[u32],
+        weights: [&[f32]; 2],
+        target: &mut [Self],
+    ) {
+        super::numbers::bilinear_plane(plane, below, offsets, weights, target);
     }
     fn resize(
         rows: (&[Self], usize, usize),
@@ -204,6 +222,15 @@ impl Element for u8 {
     #[inline(always)]
     fn between(around: [Self; 4], tx: f32, ty: f32) -> Self {
         super::bytes::between(around, tx, ty)
+    }
+    fn bilinear_plane(
+        plane: &[Self],
+        below: usize,
+        offsets: &[u32],
+        weights: [&[f32]; 2],
+        target: &mut [Self],
+    ) {
+        super::bytes::bilinear_plane(plane, below, offsets, weights, target);
     }
     fn resize(
         rows: (&[Self], usize, usize),

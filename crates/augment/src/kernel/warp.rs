@@ -438,17 +438,7 @@ impl<'a, T: Element> Job<'a, T> {
         for channel in 0..self.source.channels() {
             let plane = &self.source.data()[channel * self.source.size().area()..];
             let target = &mut target[first + channel * self.write.channel..][..row.offset.len()];
-            vectorised(
-                #[inline(always)]
-                || {
-                    let places = row.offset.iter().zip(row.weights());
-                    for (out, (&offset, [tx, ty])) in target.iter_mut().zip(places) {
-                        let around = &plane[offset as usize..][..width + 2];
-                        let (top, low) = (&around[..2], &around[width..]);
-                        *out = T::between([top[0], top[1], low[0], low[1]], tx, ty);
-                    }
-                },
-            );
+            T::bilinear_plane(plane, width, row.offset, [row.right, row.lower], target);
         }
     }
 

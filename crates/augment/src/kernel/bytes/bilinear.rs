@@ -3,6 +3,8 @@
 //! The four weights have 14 bits and add up to one, so that areas of one colour
 //! keep it. The sum is rounded half to even.
 
+use crate::kernel::simd::vectorised;
+
 /// Fraction bits of the weights.
 const BITS: u32 = 14;
 const ONE: i32 = 1 << BITS;
@@ -15,6 +17,27 @@ pub(crate) fn between(around: [u8; 4], tx: f32, ty: f32) -> u8 {
     let [a, b, c, d] = around.map(i32::from);
     let sum = a * (ONE - x - y + both) + b * (x - both) + c * (y - both) + d * both;
     ((sum + (ONE / 2 - 1) + ((sum >> BITS) & 1)) >> BITS) as u8
+}
+
+/// Writes what lies between bytes of a plane; see [`bilinear_rgb`].
+pub(crate) fn bilinear_plane(
+    plane: &[u8],
+    below: usize,
+    offsets: &[u32],
+    [right, lower]: [&[f32]; 2],
+    target: &mut [u8],
+) {
+    let weights = right.iter().zip(lower);
+    vectorised(
+        #[inline(always)]
+        || {
+            for (out, (&offset, (tx, ty))) in target.iter_mut().zip(offsets.iter().zip(weights)) {
+                let around = &plane[offset as usize..][..below + 2];
+                let (top, low) = (&around[..2], &around[below..]);
+                *out = between([top[0], top[1], low[0], low[1]], *tx, *ty);
+            }
+        },
+    );
 }
 
 /// Writes what lies between pixels of three bytes: at `offsets`, their right

@@ -4,7 +4,7 @@ mod bilinear;
 mod shuffle;
 mod table;
 
-pub(crate) use bilinear::{between, bilinear_rgb};
+pub(crate) use bilinear::{between, bilinear_plane, bilinear_rgb};
 pub(crate) use shuffle::{
     deinterleave_rgb, interleave_rgb, permute, permute_rgb, reverse, reverse_rgb,
 };
