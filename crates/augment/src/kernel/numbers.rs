@@ -88,53 +88,67 @@ mod x86 {
         type Output = ();
 
         #[inline(always)]
-        fn call(mut self) {
-            let n = self.offsets.len();
-            let mut at = 0;
-            while at < n {
-                // The last group makes some pixels again.
-                at = at.min(n - GROUP);
-                if self.group(at).is_none() {
-                    let part = at..at + GROUP;
-                    plainly(
-                        self.plane,
-                        self.below,
-                        &self.offsets[part.clone()],
-                        [&self.right[part.clone()], &self.lower[part.clone()]],
-                        &mut self.target[part],
-                    );
+        fn call(self) {
+            let Self {
+                simd,
+                plane,
+                below,
+                offsets,
+                right,
+                lower,
+                target,
+            } = self;
+            // Of one length, so that one check does for both.
+            let n = plane.len() - below.min(plane.len());
+            let rows = [&plane[..n], &plane[below.min(plane.len())..][..n]];
+            let work = Work { simd, rows };
+            let places = offsets.as_chunks().0.iter();
+            let weights = right.as_chunks().0.iter().zip(lower.as_chunks().0);
+            let groups = places.zip(weights).zip(target.as_chunks_mut().0);
+            for ((offsets, (tx, ty)), out) in groups {
+                if work.group(offsets, [tx, ty], out).is_none() {
+                    plainly(plane, below, offsets, [tx, ty], out);
                 }
-                at += GROUP;
+            }
+            // The last group makes some pixels again.
+            if let (Some(offsets), Some(tx), Some(ty), Some(out)) = (
+                offsets.last_chunk::<GROUP>(),
+                right.last_chunk(),
+                lower.last_chunk(),
+                target.last_chunk_mut(),
+            ) && work.group(offsets, [tx, ty], out).is_none()
+            {
+                plainly(plane, below, offsets, [tx, ty], out);
             }
         }
     }
 
-    impl Bilinear<'_> {
+    #[derive(Clone, Copy)]
+    struct Work<'a> {
+        simd: V3,
+        /// The plane, and the plane from the second row on.
+        rows: [&'a [f32]; 2],
+    }
+
+    impl Work<'_> {
+        /// `None` if an offset is wrong.
         #[inline(always)]
-        fn group(&mut self, at: usize) -> Option<()> {
-            let &[a, b, c, d, e, f, g, h] = self.offsets.get(at..)?.first_chunk::<GROUP>()?;
-            let (a, b, c, d) = (
-                self.around(a)?,
-                self.around(b)?,
-                self.around(c)?,
-                self.around(d)?,
-            );
-            let (e, f, g, h) = (
-                self.around(e)?,
-                self.around(f)?,
-                self.around(g)?,
-                self.around(h)?,
-            );
+        fn group(
+            &self,
+            &[a, b, c, d, e, f, g, h]: &[u32; GROUP],
+            [tx, ty]: [&[f32; GROUP]; 2],
+            out: &mut [f32; GROUP],
+        ) -> Option<()> {
+            let (a, b) = (self.around(a)?, self.around(b)?);
+            let (c, d) = (self.around(c)?, self.around(d)?);
+            let (e, f) = (self.around(e)?, self.around(f)?);
+            let (g, h) = (self.around(g)?, self.around(h)?);
             let [left, right] = self.apart([a[0], b[0], c[0], d[0]], [e[0], f[0], g[0], h[0]]);
-            let [low_left, low_right] =
-                self.apart([a[1], b[1], c[1], d[1]], [e[1], f[1], g[1], h[1]]);
-            let tx: [f32; GROUP] = *self.right.get(at..)?.first_chunk()?;
-            let ty: [f32; GROUP] = *self.lower.get(at..)?.first_chunk()?;
-            let (tx, ty): (__m256, __m256) = (cast(tx), cast(ty));
+            let (tx, ty): (__m256, __m256) = (cast(*tx), cast(*ty));
             let top = self.line(left, right, tx);
-            let low = self.line(low_left, low_right, tx);
-            let between = self.line(top, low, ty);
-            *self.target.get_mut(at..)?.first_chunk_mut::<GROUP>()? = cast(between);
+            let [left, right] = self.apart([a[1], b[1], c[1], d[1]], [e[1], f[1], g[1], h[1]]);
+            let low = self.line(left, right, tx);
+            *out = cast(self.line(top, low, ty));
             Some(())
         }
 
@@ -164,10 +178,11 @@ mod x86 {
         #[inline(always)]
         fn around(&self, offset: u32) -> Option<[i64; 2]> {
             let at = offset as usize;
-            let around = self.plane.get(at..at + self.below + 2)?;
+            let [top, low] = self.rows;
+            let (top, low) = (top.get(at..at + 2)?, low.get(at..at + 2)?);
             Some([
-                cast::<[f32; 2], i64>(*around.first_chunk()?),
-                cast::<[f32; 2], i64>(*around.last_chunk()?),
+                cast::<[f32; 2], i64>(*top.first_chunk()?),
+                cast::<[f32; 2], i64>(*low.first_chunk()?),
             ])
         }
     }

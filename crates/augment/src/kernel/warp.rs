@@ -1,7 +1,7 @@
 //! Resampling an image through a [`Warp`].
 
 use super::Scratch;
-use super::fixed::{HALF, Line, NEAR, TIE, fixed, fraction, nearest, nearly_fixed, whole};
+use super::fixed::{HALF, Line, NEAR, ONE, TIE, fixed, fraction, nearest, nearly_fixed, whole};
 use super::pixels::{Element, Layout, Pixels, PixelsMut};
 use super::simd::vectorised;
 use crate::{AugmentError, Border, Interpolation, Matrix, Size, Warp};
@@ -237,12 +237,7 @@ impl<'a, T: Element> Job<'a, T> {
     }
 
     pub(super) fn fill(&self, target: &mut [T]) {
-        for pixel in 0..self.warp.size.area() {
-            for channel in 0..self.source.channels() {
-                target[pixel * self.write.pixel + channel * self.write.channel] =
-                    T::from_f32(self.warp.border.fill(channel));
-            }
-        }
+        self.fill_pixels(target, 0..self.warp.size.area());
     }
 
     /// Copies whole pixels.
@@ -409,8 +404,44 @@ impl<'a, T: Element> Job<'a, T> {
             // All by the general way.
             Interpolation::Bicubic | Interpolation::CatmullRom => (0, 0),
         };
-        let columns = (0..low).chain(high..width);
+        let (mut start, mut end) = (0, width);
+        if self.warp.interpolation == Interpolation::Bilinear && self.warp.border.is_constant() {
+            // Nothing of the image is seen from more than a pixel away.
+            let around = Size::new(input.height + 1, input.width + 1);
+            (start, end) = line.shifted(ONE).inside(around, width);
+            self.fill_pixels(target, y * width..y * width + start);
+            self.fill_pixels(target, y * width + end..(y + 1) * width);
+        }
+        let columns = (start..low).chain(high.max(start)..end);
         self.edges(target, columns.map(|x| (y * width + x, line.at(x))));
+    }
+
+    /// Writes the constant of the border.
+    fn fill_pixels(&self, target: &mut [T], pixels: std::ops::Range<usize>) {
+        let channels = self.source.channels();
+        let fill = |channel: usize| T::from_f32(self.warp.border.fill(channel));
+        if pixels.is_empty() {
+            return;
+        }
+        match self.source.layout() {
+            Layout::Chw => {
+                for channel in 0..channels {
+                    let plane = &mut target[channel * self.write.channel..];
+                    plane[pixels.clone()].fill(fill(channel));
+                }
+            }
+            Layout::Hwc => {
+                let out = &mut target[pixels.start * channels..pixels.end * channels];
+                if (1..channels).all(|channel| fill(channel) == fill(0)) {
+                    return out.fill(fill(0));
+                }
+                for channel in 0..channels {
+                    let value = fill(channel);
+                    let values = out.iter_mut().skip(channel).step_by(channels);
+                    values.for_each(|out| *out = value);
+                }
+            }
+        }
     }
 
     fn nearest(&self, target: &mut [T], first: usize, row: &Row) {

@@ -130,64 +130,78 @@ mod x86 {
         type Output = ();
 
         #[inline(always)]
-        fn call(mut self) {
-            let n = self.offsets.len();
-            let mut at = 0;
-            while at < n {
-                // The last group makes some pixels again.
-                at = at.min(n - GROUP);
-                if self.group(at).is_none() {
-                    // At the end of the image there is nothing to read ahead.
-                    let part = at..at + GROUP;
-                    plainly(
-                        self.data,
-                        self.below,
-                        &self.offsets[part.clone()],
-                        [&self.right[part.clone()], &self.lower[part]],
-                        &mut self.target[3 * at..],
-                    );
+        fn call(self) {
+            let Self {
+                simd,
+                data,
+                below,
+                offsets,
+                right,
+                lower,
+                target,
+            } = self;
+            // Of one length, so that one check does for both.
+            let n = data.len() - below.min(data.len());
+            let rows = [&data[..n], &data[below.min(data.len())..][..n]];
+            let work = Work { simd, rows };
+            let places = offsets.as_chunks().0.iter();
+            let weights = right.as_chunks().0.iter().zip(lower.as_chunks().0);
+            let groups = places.zip(weights).zip(target.as_chunks_mut().0);
+            for ((offsets, (tx, ty)), out) in groups {
+                if work.group(offsets, [tx, ty], out).is_none() {
+                    plainly(data, below, offsets, [tx, ty], out);
                 }
-                at += GROUP;
+            }
+            // The last group makes some pixels again.
+            if let (Some(offsets), Some(tx), Some(ty), Some(out)) = (
+                offsets.last_chunk::<GROUP>(),
+                right.last_chunk(),
+                lower.last_chunk(),
+                target.last_chunk_mut(),
+            ) && work.group(offsets, [tx, ty], out).is_none()
+            {
+                plainly(data, below, offsets, [tx, ty], out);
             }
         }
     }
 
-    impl Bilinear<'_> {
+    #[derive(Clone, Copy)]
+    struct Work<'a> {
+        simd: V3,
+        /// The image, and the image from the second row on.
+        rows: [&'a [u8]; 2],
+    }
+
+    impl Work<'_> {
         /// Eight pixels, of which the first four lie in the lower half of each
-        /// vector; `None` if the image ends.
+        /// vector; `None` if the image ends, where there is nothing to read ahead.
         #[inline(always)]
-        fn group(&mut self, at: usize) -> Option<()> {
+        fn group(
+            &self,
+            &[a, b, c, d, e, f, g, h]: &[u32; GROUP],
+            weights: [&[f32; GROUP]; 2],
+            out: &mut [u8; 3 * GROUP],
+        ) -> Option<()> {
             let (simd, avx2) = (self.simd, self.simd.avx2);
-            let &[a, b, c, d, e, f, g, h] = self.offsets.get(at..)?.first_chunk::<GROUP>()?;
-            let [top, low] = self.weights(at)?;
-            let first = self.pair(
-                [a, e],
-                [
-                    avx2._mm256_shuffle_epi32::<0x00>(top),
-                    avx2._mm256_shuffle_epi32::<0x00>(low),
-                ],
-            )?;
-            let second = self.pair(
-                [b, f],
-                [
-                    avx2._mm256_shuffle_epi32::<0x55>(top),
-                    avx2._mm256_shuffle_epi32::<0x55>(low),
-                ],
-            )?;
-            let third = self.pair(
-                [c, g],
-                [
-                    avx2._mm256_shuffle_epi32::<0xaa>(top),
-                    avx2._mm256_shuffle_epi32::<0xaa>(low),
-                ],
-            )?;
-            let fourth = self.pair(
-                [d, h],
-                [
-                    avx2._mm256_shuffle_epi32::<0xff>(top),
-                    avx2._mm256_shuffle_epi32::<0xff>(low),
-                ],
-            )?;
+            let [top, low] = self.weights(weights);
+            let first = [
+                avx2._mm256_shuffle_epi32::<0b00_00_00_00>(top),
+                avx2._mm256_shuffle_epi32::<0b00_00_00_00>(low),
+            ];
+            let second = [
+                avx2._mm256_shuffle_epi32::<0b01_01_01_01>(top),
+                avx2._mm256_shuffle_epi32::<0b01_01_01_01>(low),
+            ];
+            let third = [
+                avx2._mm256_shuffle_epi32::<0b10_10_10_10>(top),
+                avx2._mm256_shuffle_epi32::<0b10_10_10_10>(low),
+            ];
+            let fourth = [
+                avx2._mm256_shuffle_epi32::<0b11_11_11_11>(top),
+                avx2._mm256_shuffle_epi32::<0b11_11_11_11>(low),
+            ];
+            let (first, second) = (self.pair([a, e], first)?, self.pair([b, f], second)?);
+            let (third, fourth) = (self.pair([c, g], third)?, self.pair([d, h], fourth)?);
             let bytes = avx2._mm256_packus_epi16(
                 avx2._mm256_packs_epi32(first, second),
                 avx2._mm256_packs_epi32(third, fourth),
@@ -196,10 +210,6 @@ mod x86 {
             let bytes = avx2._mm256_permutevar8x32_epi32(bytes, cast([0, 1, 2, 4, 5, 6, 7, 7]));
             let low: [u8; 16] = cast(simd.avx._mm256_castsi256_si128(bytes));
             let [high, _]: [[u8; 8]; 2] = cast(avx2._mm256_extracti128_si256::<1>(bytes));
-            let out = self
-                .target
-                .get_mut(3 * at..)?
-                .first_chunk_mut::<{ 3 * GROUP }>()?;
             *out.first_chunk_mut()? = low;
             *out.last_chunk_mut()? = high;
             Some(())
@@ -208,13 +218,11 @@ mod x86 {
         /// For each of eight pixels the weights of the upper two neighbours, and
         /// of the lower two.
         #[inline(always)]
-        fn weights(&self, at: usize) -> Option<[__m256i; 2]> {
+        fn weights(&self, [right, lower]: [&[f32; GROUP]; 2]) -> [__m256i; 2] {
             let (avx, avx2) = (self.simd.avx, self.simd.avx2);
-            let right: [f32; GROUP] = *self.right.get(at..)?.first_chunk()?;
-            let lower: [f32; GROUP] = *self.lower.get(at..)?.first_chunk()?;
             let scale = avx._mm256_set1_ps(ONE as f32);
-            let x = avx._mm256_cvttps_epi32(avx._mm256_mul_ps(cast(right), scale));
-            let y = avx._mm256_cvttps_epi32(avx._mm256_mul_ps(cast(lower), scale));
+            let x = avx._mm256_cvttps_epi32(avx._mm256_mul_ps(cast(*right), scale));
+            let y = avx._mm256_cvttps_epi32(avx._mm256_mul_ps(cast(*lower), scale));
             // Both are words, with zeros above.
             let product = avx2._mm256_madd_epi16(x, y);
             let half = avx._mm256_set1_epi32(ONE / 2);
@@ -224,10 +232,10 @@ mod x86 {
             let c = avx2._mm256_sub_epi32(y, both);
             let rest = avx2._mm256_sub_epi32(avx._mm256_set1_epi32(ONE), x);
             let a = avx2._mm256_sub_epi32(rest, c);
-            Some([
+            [
                 avx2._mm256_or_si256(a, avx2._mm256_slli_epi32::<16>(b)),
                 avx2._mm256_or_si256(c, avx2._mm256_slli_epi32::<16>(both)),
-            ])
+            ]
         }
 
         /// Two pixels, one in each half, as numbers.
@@ -262,10 +270,11 @@ mod x86 {
         #[inline(always)]
         fn around(&self, offset: u32) -> Option<[i64; 2]> {
             let at = offset as usize * 3;
-            let around = self.data.get(at..at + self.below + 8)?;
+            let [top, low] = self.rows;
+            let (top, low) = (top.get(at..at + 8)?, low.get(at..at + 8)?);
             Some([
-                i64::from_le_bytes(*around.first_chunk()?),
-                i64::from_le_bytes(*around.last_chunk()?),
+                i64::from_le_bytes(*top.first_chunk()?),
+                i64::from_le_bytes(*low.first_chunk()?),
             ])
         }
     }
