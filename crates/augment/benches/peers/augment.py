@@ -20,7 +20,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 VENV = TARGET / "peers-venv"
-ROUNDS = 2
+ROUNDS = 4
 # Our speed must be at least this multiple of albumentations'.
 WORST, MEDIAN = 0.8, 2.0
 PIPELINES = {"training_pipeline": 4.0, "geometric_chain": 6.0}

@@ -10,8 +10,9 @@ use crate::{AugmentError, Border, Interpolation, Matrix, Size, Warp};
 ///
 /// Warps that only move whole pixels copy them, bit for bit. All others read
 /// each output pixel at its source point (see [`Matrix`](crate::Matrix)) with
-/// a resolution of 2⁻³² pixels, and interpolate as `a + t (b - a)`, so that
-/// areas of one colour keep it exactly.
+/// a resolution of 2⁻³² pixels, and interpolate as `a + t (b - a)`, bytes with
+/// weights of 14 bits that add up to one, so that areas of one colour keep it
+/// exactly.
 ///
 /// ```
 /// use firecraft_augment::kernel::{Layout, Pixels, PixelsMut, warp};
