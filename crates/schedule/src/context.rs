@@ -73,7 +73,12 @@ impl StepContext {
                 (None, Some(total)) => Some(total.saturating_sub(origin.update)),
                 (None, None) => None,
             },
-            updates_per_epoch: self.updates_per_epoch,
+            // Looked at, not copied: a processor waits for writes of parts before
+            // it reads the whole, which took half of a warm-up's step.
+            updates_per_epoch: match self.updates_per_epoch {
+                Some(n) if n > 0 => Some(n),
+                _ => None,
+            },
             metric: self.metric,
         }
     }

@@ -93,6 +93,7 @@ impl CosineConfig {
         Ok(Cosine {
             config: self.clone(),
             half_waves: self.cycles * 2.0,
+            range: self.start - self.end,
             held_from: match self.beyond {
                 Beyond::Hold => self.length,
                 Beyond::Continue => f64::INFINITY,
@@ -127,6 +128,7 @@ schedule_config!(
 pub struct Cosine {
     config: CosineConfig,
     half_waves: f64,
+    range: f64,
     /// From here on the value is that of this position.
     held_from: f64,
     /// Whether an exponent is not 1.
@@ -143,13 +145,18 @@ impl Schedule for Cosine {
     #[inline]
     fn value(&self, at: f64) -> f64 {
         let config = &self.config;
-        let p = at.max(0.0).min(self.held_from) / config.length;
+        let at = if at < self.held_from {
+            at
+        } else {
+            self.held_from
+        };
+        let p = at.max(0.0) / config.length;
         let fall = if self.bent {
             self.bent_fall(p)
         } else {
             half_cosine(self.half_waves * p)
         };
-        config.end + (config.start - config.end) * fall
+        config.end + self.range * fall
     }
     fn name(&self) -> &'static str {
         "cosine"
