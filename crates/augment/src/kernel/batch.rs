@@ -1,7 +1,8 @@
 //! Warping the images of a batch, spread over threads.
 
 use super::pixels::{Layout, Pixels};
-use super::warp::{Row, run};
+use super::row::Row;
+use super::warp::run;
 use crate::{AugmentError, Size, Warp};
 use rayon::prelude::*;
 

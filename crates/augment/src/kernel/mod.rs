@@ -2,18 +2,22 @@
 //! bits for any number of threads.
 
 mod batch;
+mod between;
 mod box_bytes;
 mod bytes;
 mod colour;
+mod copy;
 mod cubic;
 mod displace;
 mod filter;
 mod fixed;
 mod hue;
 mod numbers;
+mod outside;
 mod pixels;
 mod planes;
 mod resize;
+mod row;
 mod scratch;
 mod simd;
 mod tones;

@@ -16,7 +16,7 @@ pub struct Scratch {
     /// Sums of a row, of bytes and of numbers.
     pub(super) sums: (Vec<f32>, Vec<f64>),
     /// Positions of a row of pixels.
-    pub(super) row: super::warp::Row,
+    pub(super) row: super::row::Row,
     /// Displacements of an image.
     pub(crate) field: Vec<[f32; 2]>,
     /// Filters of the two directions.
@@ -32,7 +32,7 @@ impl Scratch {
             numbers: Vec::new(),
             words: Vec::new(),
             sums: (Vec::new(), Vec::new()),
-            row: super::warp::Row::new(),
+            row: super::row::Row::new(),
             field: Vec::new(),
             taps: [super::resize::Taps::empty(), super::resize::Taps::empty()],
         }
