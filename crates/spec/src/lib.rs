@@ -6,7 +6,7 @@
 //! applications and plugins register in the same one.
 //!
 //! What lives here: [`Value`] and its serde implementations, [`Spec`],
-//! [`Registry`], [`Registries`], [`SpecError`]. What must not: any knowledge
+//! [`Registry`], [`Registries`], [`schema_of`], [`SpecError`]. What must not: any knowledge
 //! of what a spec describes (schedules, transforms, tensors), file formats,
 //! input or output. A new kind of object needs no change here: its crate
 //! implements [`Kind`] and exposes `register(&mut Registries)`.
@@ -65,6 +65,7 @@ mod error;
 mod nearest;
 mod registries;
 mod registry;
+mod schema;
 mod spec;
 mod value;
 
@@ -72,5 +73,6 @@ pub use error::{Path, SpecError};
 pub use nearest::nearest;
 pub use registries::Registries;
 pub use registry::{Constructor, Kind, Registry};
+pub use schema::schema_of;
 pub use spec::Spec;
 pub use value::{MAX_DEPTH, Table, Value, from_value, to_value};

@@ -1,6 +1,9 @@
 //! The open table from names to constructors of one kind of object.
 
-use crate::{Spec, SpecError, nearest};
+use crate::schema::{Described, describe};
+use crate::{Spec, SpecError, Table, Value, nearest};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -22,6 +25,8 @@ pub type Constructor<K> =
 struct Entry<K: Kind> {
     summary: String,
     constructor: Constructor<K>,
+    /// The configurations that the parameters are read as.
+    configs: Vec<fn() -> Described>,
 }
 
 /// Constructors of one [`Kind`] by `type` name.
@@ -77,9 +82,140 @@ impl<K: Kind> Registry<K> {
             Entry {
                 summary: summary.into(),
                 constructor: Box::new(constructor),
+                configs: Vec::new(),
             },
         );
         Ok(())
+    }
+
+    /// Says that the constructor of `name` reads its parameters as a `C`, for
+    /// [`Registry::schema`]. One that reads them in parts says so for each.
+    ///
+    /// # Errors
+    /// [`SpecError::UnknownType`] if the name isn't registered.
+    pub fn describe<C: DeserializeOwned + Serialize>(
+        &mut self,
+        name: &str,
+    ) -> Result<(), SpecError> {
+        match self.entries.get_mut(name) {
+            Some(entry) => {
+                entry.configs.push(describe::<C>);
+                Ok(())
+            }
+            None => Err(self.unknown(name)),
+        }
+    }
+
+    /// The JSON Schema of the specs that name `name`: fields, types, defaults,
+    /// and the ranges that the constructor names when it refuses what is far
+    /// outside. `None` if the name isn't registered or nobody described it.
+    ///
+    /// ```
+    /// # use firecraft_spec::{Kind, Registry, SpecError};
+    /// # struct Names;
+    /// # impl Kind for Names { type Object = str; const NAME: &'static str = "name"; }
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Times {
+    ///     #[serde(default)]
+    ///     times: u8,
+    /// }
+    /// let mut names = Registry::<Names>::new();
+    /// names.register("na", "na, again and again", |spec, _| {
+    ///     Ok("na".repeat(spec.parse::<Times>()?.times.into()).into())
+    /// })?;
+    /// assert_eq!(names.schema("na"), None);
+    /// names.describe::<Times>("na")?;
+    /// assert_eq!(
+    ///     names.schema("na").unwrap().to_string(),
+    ///     "{ title = \"na\", description = \"na, again and again\", type = \"object\", \
+    ///      properties = { type = { const = \"na\" }, times = { type = \"integer\", \
+    ///      minimum = 0, maximum = 255, default = 0 } }, \
+    ///      required = [\"type\"], additionalProperties = false }"
+    /// );
+    /// # Ok::<(), SpecError>(())
+    /// ```
+    #[must_use]
+    pub fn schema(&self, name: &str) -> Option<Value> {
+        let entry = self.entries.get(name)?;
+        if entry.configs.is_empty() {
+            return None;
+        }
+        let mut properties = Table::from_iter([("type", Table::from_iter([("const", name)]))]);
+        let mut required = vec![Value::from("type")];
+        let mut example = Spec::new(name);
+        let mut closed = true;
+        for config in &entry.configs {
+            let Described {
+                schema,
+                example: part,
+            } = config();
+            if let Some(Value::Table(part)) = schema.get("properties") {
+                properties.extend(part.clone());
+            }
+            if let Some(Value::List(part)) = schema.get("required") {
+                required.extend(part.iter().cloned());
+            }
+            closed &= schema.get("additionalProperties") == Some(&Value::Bool(false));
+            example.params.extend(part);
+        }
+        let fields: Vec<String> = properties.keys().skip(1).map(str::to_owned).collect();
+        for field in fields {
+            if let Some(Value::Table(property)) = properties.get_mut(&field)
+                && let Some(range) = self.range(entry, &example, &field, property)
+            {
+                property.insert("description", range);
+            }
+        }
+        let mut schema = Table::new();
+        schema.insert("title", name);
+        schema.insert("description", entry.summary.as_str());
+        schema.insert("type", "object");
+        schema.insert("properties", properties);
+        schema.insert("required", Value::List(required));
+        if closed {
+            schema.insert("additionalProperties", false);
+        }
+        Some(Value::Table(schema))
+    }
+
+    /// What the constructor says is allowed in a field of numbers, when it gets
+    /// one that never is.
+    fn range(&self, entry: &Entry<K>, from: &Spec, field: &str, of: &Table) -> Option<String> {
+        let is = |table: &Table, name: &str| table.get("type") == Some(&Value::from(name));
+        let any = |name: &str| {
+            let parts = of.get("anyOf").and_then(Value::as_list).unwrap_or_default();
+            let parts = parts.iter().filter_map(Value::as_table);
+            std::iter::once(of)
+                .chain(parts)
+                .any(|table| is(table, name))
+        };
+        let far = if any("number") {
+            vec![Value::from(1e300), Value::from(-1e300)]
+        } else if is(of, "array") {
+            let far = vec![1e300, -1e300];
+            vec![Value::from(far)]
+        } else {
+            return None;
+        };
+        far.into_iter().find_map(|value| {
+            let spec = from.clone().with(field, value);
+            match (entry.constructor)(&spec, self).err()? {
+                SpecError::Field { path, message, .. } if path.to_string() == field => {
+                    allowed(&message).map(str::to_owned)
+                }
+                _ => None,
+            }
+        })
+    }
+
+    fn unknown(&self, name: &str) -> SpecError {
+        SpecError::UnknownType {
+            kind: K::NAME,
+            name: name.to_owned(),
+            near: nearest(name, self.names()),
+            known: self.names().map(str::to_owned).collect(),
+        }
     }
 
     /// The object that `spec` describes.
@@ -89,12 +225,7 @@ impl<K: Kind> Registry<K> {
     /// or what the constructor reports, with the type's name added.
     pub fn build(&self, spec: &Spec) -> Result<Box<K::Object>, SpecError> {
         let Some(entry) = self.entries.get(&spec.type_name) else {
-            return Err(SpecError::UnknownType {
-                kind: K::NAME,
-                name: spec.type_name.clone(),
-                near: nearest(&spec.type_name, self.names()),
-                known: self.names().map(str::to_owned).collect(),
-            });
+            return Err(self.unknown(&spec.type_name));
         };
         spec.params.check_depth()?;
         (entry.constructor)(spec, self).map_err(|error| error.of_type(&spec.type_name))
@@ -128,6 +259,16 @@ impl<K: Kind> Registry<K> {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
+}
+
+/// The range in a message of this workspace's form: `… is not allowed; use …`,
+/// or `must be …, got …`.
+fn allowed(message: &str) -> Option<&str> {
+    if let Some((_, range)) = message.split_once("is not allowed; use ") {
+        return Some(range);
+    }
+    let (range, _) = message.strip_prefix("must be ")?.split_once(", got")?;
+    Some(range)
 }
 
 impl<K: Kind> Default for Registry<K> {
@@ -230,6 +371,46 @@ mod tests {
         assert!(matches!(error, Err(SpecError::Duplicate { .. })));
         assert_eq!(registry.summary("twice"), Some("the inner word two times"));
         assert_eq!(registry.len(), 2);
+    }
+
+    #[test]
+    fn a_schema_has_the_ranges_that_the_constructor_names() {
+        #[derive(serde::Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rate {
+            rate: f64,
+        }
+        #[derive(serde::Serialize, Deserialize)]
+        struct Inner {
+            inner: Spec,
+        }
+        let mut registry = registry();
+        registry
+            .register("rated", "a word at a rate", |spec, _| {
+                let Rate { rate } = Spec {
+                    params: [("rate", spec.params.get("rate").cloned().unwrap_or_default())]
+                        .into_iter()
+                        .collect(),
+                    ..spec.clone()
+                }
+                .parse()?;
+                if rate > 1.0 {
+                    let message = format!("must be at most 1, got {rate}");
+                    return Err(SpecError::field("rate", message));
+                }
+                Ok("a".into())
+            })
+            .unwrap();
+        registry.describe::<Rate>("rated").unwrap();
+        registry.describe::<Inner>("rated").unwrap();
+        let schema = registry.schema("rated").unwrap().to_string();
+        let rate = r#"rate = { type = "number", description = "at most 1" }"#;
+        assert!(schema.contains(rate), "{schema}");
+        assert!(
+            schema.contains(r#"required = ["type", "rate", "inner"]"#),
+            "{schema}"
+        );
+        assert!(registry.describe::<Rate>("rate").is_err());
     }
 
     #[test]
