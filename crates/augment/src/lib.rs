@@ -60,6 +60,7 @@
 //! `registry.rs`, and its parameters in `tests/every_transform.rs`. Without the feature `burn` the crate is free of burn; only
 //! `layer` may use it.
 
+mod change;
 mod color;
 mod error;
 mod executor;
@@ -73,6 +74,7 @@ pub mod mix;
 mod opaque;
 mod ops;
 mod passes;
+mod patches;
 mod plan;
 mod planner;
 mod preview;
@@ -99,22 +101,23 @@ pub use ops::{
     ColorMatrix, Compose, Compress, Contrast, Crop, Denormalize, Displace, Displacement, Elastic,
     Equalize, EqualizeMethod, Erase, EraseMode, EraseNoise, FillMode, FlipMode, Gamma,
     GaussianBlur, GaussianNoise, Grayscale, GreyMean, GreyMethod, HorizontalFlip, HsvShift, Hue,
-    Identity, Invert, Jpeg, Lambda, Linear, LinearTransformation, MeanBlur, MedianBlur, Noise,
-    NoiseKind, Normalize, OddRest, Pad, PadIfNeeded, PadPlace, PermuteChannels, Perspective,
-    PolicyOp, PolicySpace, PolicyStyle, Posterize, PosterizeNumbers, RandAugment,
-    RandomAdjustSharpness, RandomAffine, RandomApply, RandomAutoContrast, RandomBrightness,
-    RandomChannelPermutation, RandomColorDegeneration, RandomContrast, RandomCrop, RandomEqualize,
-    RandomErasing, RandomFlipConfig, RandomGamma, RandomGaussianBlur, RandomGrayscale, RandomHue,
-    RandomInvert, RandomIouCrop, RandomPerspective, RandomPhotometricDistort, RandomPosterization,
-    RandomPosterize, RandomResize, RandomResizedCrop, RandomRotationConfig, RandomSaturation,
-    RandomSharpness, RandomShearConfig, RandomShortestSize, RandomSolarization, RandomSolarize,
-    RandomTranslationConfig, RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize,
-    ResizeRegion, ResizeTo, ResizedCrop, Resizing, Rotate, SaltAndPepper, SanitizeBoxes,
-    SanitizePoints, Saturation, SaturationOf, ScaleJitter, Scheduled, SelectBoxes, Sharpness,
-    SharpnessEdge, Solarize, SolarizeAdd, Strength, SubPolicy, ThreeAugment, TimmAutoAugment,
-    TimmOp, TimmPolicy, TimmRandAugment, ToF32, ToRgb, ToU8, Transpose, TrimBorder, TrivialAugment,
-    VerticalFlip, WarpAffine,
+    Identity, Invert, Jpeg, KerasAugMix, KerasRandAugment, Lambda, Linear, LinearTransformation,
+    MeanBlur, MedianBlur, Noise, NoiseKind, Normalize, OddRest, Pad, PadIfNeeded, PadPlace,
+    PermuteChannels, Perspective, PolicyOp, PolicySpace, PolicyStyle, Posterize, PosterizeNumbers,
+    RandAugment, RandomAdjustSharpness, RandomAffine, RandomApply, RandomAutoContrast,
+    RandomBrightness, RandomChannelPermutation, RandomColorDegeneration, RandomContrast,
+    RandomCrop, RandomEqualize, RandomErasing, RandomFlipConfig, RandomGamma, RandomGaussianBlur,
+    RandomGrayscale, RandomHue, RandomInvert, RandomIouCrop, RandomPerspective,
+    RandomPhotometricDistort, RandomPosterization, RandomPosterize, RandomResize,
+    RandomResizedCrop, RandomRotationConfig, RandomSaturation, RandomSharpness, RandomShearConfig,
+    RandomShortestSize, RandomSolarization, RandomSolarize, RandomTranslationConfig,
+    RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize, ResizeRegion, ResizeTo, ResizedCrop,
+    Resizing, Rotate, SaltAndPepper, SanitizeBoxes, SanitizePoints, Saturation, SaturationOf,
+    ScaleJitter, Scheduled, SelectBoxes, Sharpness, SharpnessEdge, Solarize, SolarizeAdd, Strength,
+    SubPolicy, ThreeAugment, TimmAutoAugment, TimmOp, TimmPolicy, TimmRandAugment, ToF32, ToRgb,
+    ToU8, Transpose, TrimBorder, TrivialAugment, VerticalFlip, WarpAffine,
 };
+pub use patches::Patches;
 pub use plan::{Apply, Plan, Step};
 pub use planner::{Fused, Fusion};
 pub use preview::{Preview, preview, preview_sample};

@@ -13,7 +13,8 @@ pub trait External: fmt::Debug + Send + Sync {
     fn spec(&self) -> &Spec;
 
     /// Does what the step says to the image and to every target. Leaves an
-    /// image of the size that the step announces, or an error.
+    /// image of the size that the step announces and of as many channels as
+    /// before, or an error.
     ///
     /// # Errors
     /// If the sample doesn't suit the step, or the code outside fails.
@@ -121,8 +122,20 @@ impl Apply for Opaque {
                 ),
             });
         }
+        let channels = sample.image.channels();
         match &self.author {
-            Author::Here(external) => external.apply(self, sample),
+            Author::Here(external) => {
+                external.apply(self, sample)?;
+                // What follows was planned for as many.
+                let got = sample.image.channels();
+                if got == channels {
+                    return Ok(());
+                }
+                Err(AugmentError::External {
+                    operation: self.spec().type_name.clone(),
+                    message: format!("it left {got} channels of {channels}; the number must stay"),
+                })
+            }
             Author::Named(spec) => Err(AugmentError::External {
                 operation: spec.type_name.clone(),
                 message: "this step was read from a file; load its plugin and bind the plan".into(),

@@ -1,5 +1,6 @@
 //! Plans: what will be done to one sample, and doing it.
 
+use crate::change::Change;
 use crate::kernel::{Pixels, Tone};
 use crate::opaque::Opaque;
 use crate::ops::{
@@ -28,6 +29,12 @@ pub trait Apply {
         input
     }
 
+    /// The channels of the result for an image of that many; `None` if nobody
+    /// knows. Images that the step refuses may be left as they are here.
+    fn channels(&self, input: usize) -> Option<usize> {
+        Some(input)
+    }
+
     /// The new byte for each byte, if the step changes every value of an
     /// image of bytes by itself. Such steps join into one table.
     fn byte_map(&self) -> Option<[u8; 256]> {
@@ -37,6 +44,14 @@ pub trait Apply {
     /// The change of colours as one matrix, if it is linear but for clipping
     /// and rounding. Such steps join into one matrix.
     fn color_matrix(&self, channels: usize) -> Option<ColorMatrix> {
+        let _ = channels;
+        None
+    }
+
+    /// What the step does to an image of numbers with so many channels, if any
+    /// device can do it; `None` also if the image doesn't suit.
+    #[doc(hidden)]
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
         let _ = channels;
         None
     }
@@ -273,6 +288,29 @@ impl Plan {
         self.steps
             .iter()
             .fold(input, |size, step| step.as_apply().output(size))
+    }
+
+    /// What later transforms may know of the result for such an image: its size
+    /// and its channels. A function of which nobody knows the channels that it
+    /// leaves is taken to keep them.
+    ///
+    /// ```
+    /// use firecraft_augment::{Matrix, Plan, SampleMeta, Size, ToRgb, Warp};
+    /// let grey = SampleMeta { size: Size::new(4, 6), channels: 1 };
+    /// let mut plan = Plan::from(Warp::exact(Matrix::translation(1.0, 1.0), Size::new(3, 5)));
+    /// plan.extend(ToRgb::default().into());
+    /// let after = plan.output_meta(&grey);
+    /// assert_eq!((after.size, after.channels), (Size::new(3, 5), 3));
+    /// ```
+    #[must_use]
+    pub fn output_meta(&self, input: &SampleMeta) -> SampleMeta {
+        self.steps.iter().fold(*input, |meta, step| {
+            let step = step.as_apply();
+            SampleMeta {
+                size: step.output(meta.size),
+                channels: step.channels(meta.channels).unwrap_or(meta.channels),
+            }
+        })
     }
 
     /// Does it: to the image and to every target. Neighbouring steps that

@@ -53,7 +53,7 @@ struct Entry {
     from: Vec<&'static str>,
     /// Size of the image that the step reads.
     input: Size,
-    /// Its channels, if they are known.
+    /// Its channels, if they are known. Steps that join don't change them.
     channels: Option<usize>,
 }
 
@@ -65,17 +65,15 @@ pub(crate) fn fuse(steps: Vec<Step>, input: Size, channels: Option<usize>) -> Fu
     let mut size = input;
     let mut channels = channels;
     for step in steps {
-        let output = step.as_apply().output(size);
-        if may_change_channels(&step) {
-            channels = None;
-        }
+        let apply = step.as_apply();
+        let output = (apply.output(size), channels.and_then(|n| apply.channels(n)));
         stack.push(Entry {
             from: vec![step.kind()],
             step,
             input: size,
             channels,
         });
-        size = output;
+        (size, channels) = output;
         settle(&mut stack, &mut undone, channels);
     }
     meet_tones(&mut stack);
@@ -115,15 +113,6 @@ fn meet_tones(stack: &mut [Entry]) {
         {
             entry.step = matrix.into();
         }
-    }
-}
-
-/// Whether the number of channels is not known after the step.
-fn may_change_channels(step: &Step) -> bool {
-    match step {
-        Step::Grayscale(grey) => grey.single_channel,
-        Step::Opaque(_) | Step::Call(_) | Step::Blend(_) | Step::ToRgb(_) => true,
-        _ => false,
     }
 }
 
@@ -311,6 +300,22 @@ mod tests {
         let plan = Plan { steps };
         assert_eq!(plan.clone().fused_for(&meta(META.size)), plan);
         assert_eq!(plan.fused_for(&META).steps.len(), 1);
+    }
+
+    #[test]
+    fn colours_join_after_a_step_that_makes_them_and_not_after_one_that_takes_them() {
+        let after = |first: Step, channels: usize| {
+            let steps = vec![
+                first,
+                Brightness::new(0.5).into(),
+                Contrast::new(0.5).into(),
+            ];
+            let meta = SampleMeta { channels, ..META };
+            Plan { steps }.fused_for(&meta).steps.len()
+        };
+        assert_eq!(after(crate::ToRgb::default().into(), 1), 2);
+        let grey = crate::Grayscale::new().single_channel();
+        assert_eq!(after(grey.into(), 3), 3);
     }
 
     #[test]

@@ -4,12 +4,12 @@ use crate::{
     Affine, AugMix, AutoAugment, AutoContrast, BoxBlur, Brightness, CenterCrop, Choice, Clahe,
     ColorJitter, ColorMatrix, Compose, Contrast, Crop, Denormalize, Elastic, Equalize, Erase,
     Gamma, GaussianBlur, GaussianNoise, Grayscale, HorizontalFlip, HsvShift, Hue, Identity, Invert,
-    Jpeg, Linear, LinearTransformation, MeanBlur, MedianBlur, Normalize, Pad, PadIfNeeded,
-    PermuteChannels, Perspective, Posterize, RandAugment, RandomAdjustSharpness, RandomAffine,
-    RandomApply, RandomAutoContrast, RandomBrightness, RandomChannelPermutation,
-    RandomColorDegeneration, RandomContrast, RandomCrop, RandomEqualize, RandomErasing,
-    RandomFlipConfig, RandomGamma, RandomGaussianBlur, RandomGrayscale, RandomHue, RandomInvert,
-    RandomIouCrop, RandomPerspective, RandomPhotometricDistort, RandomPosterization,
+    Jpeg, KerasAugMix, KerasRandAugment, Linear, LinearTransformation, MeanBlur, MedianBlur,
+    Normalize, Pad, PadIfNeeded, PermuteChannels, Perspective, Posterize, RandAugment,
+    RandomAdjustSharpness, RandomAffine, RandomApply, RandomAutoContrast, RandomBrightness,
+    RandomChannelPermutation, RandomColorDegeneration, RandomContrast, RandomCrop, RandomEqualize,
+    RandomErasing, RandomFlipConfig, RandomGamma, RandomGaussianBlur, RandomGrayscale, RandomHue,
+    RandomInvert, RandomIouCrop, RandomPerspective, RandomPhotometricDistort, RandomPosterization,
     RandomPosterize, RandomResize, RandomResizedCrop, RandomRotationConfig, RandomSaturation,
     RandomSharpness, RandomShearConfig, RandomShortestSize, RandomSolarization, RandomSolarize,
     RandomTranslationConfig, RandomZoomConfig, RandomZoomOut, Replay, Rescale, Resize, ResizedCrop,
@@ -18,6 +18,7 @@ use crate::{
     ToU8, Transform, Transforms, Transpose, TrimBorder, TrivialAugment, VerticalFlip, WarpAffine,
 };
 use firecraft_spec::{Registries, Registry, Spec, SpecError};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Adds every transform of this crate.
@@ -43,6 +44,7 @@ use serde::de::DeserializeOwned;
 pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     let registry = registries.get_mut::<Transforms>();
     registry.register("compose", "several transforms in order", Compose::build)?;
+    Compose::describe(registry)?;
     registry.register("one_of", "one of several transforms", Choice::build_one_of)?;
     registry.register(
         "some_of",
@@ -59,6 +61,8 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
         "a transform, with probability p",
         RandomApply::build,
     )?;
+    Choice::describe(registry)?;
+    RandomApply::describe(registry)?;
     add::<Affine>(
         registry,
         "affine",
@@ -165,6 +169,12 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
     add::<Identity>(registry, "identity", "nothing")?;
     add::<Replay>(registry, "replay", "a recorded plan")?;
     add::<Jpeg>(registry, "jpeg", "the marks of compression")?;
+    add::<KerasAugMix>(registry, "keras_aug_mix", "mixes chains of Keras' layers")?;
+    add::<KerasRandAugment>(
+        registry,
+        "keras_rand_augment",
+        "a few of Keras' layers, of one strength",
+    )?;
     add::<LinearTransformation>(
         registry,
         "linear_transformation",
@@ -282,7 +292,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
 }
 
 /// Adds a transform that is its own configuration.
-fn add<T: Transform + DeserializeOwned>(
+fn add<T: Transform + DeserializeOwned + Serialize>(
     registry: &mut Registry<Transforms>,
     name: &str,
     summary: &str,
@@ -291,7 +301,8 @@ fn add<T: Transform + DeserializeOwned>(
         let transform: T = spec.parse()?;
         transform.validate().map_err(SpecError::from)?;
         Ok(Box::new(transform) as Box<dyn Transform>)
-    })
+    })?;
+    registry.describe::<T>(name)
 }
 
 impl From<crate::AugmentError> for SpecError {

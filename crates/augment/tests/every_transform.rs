@@ -260,6 +260,19 @@ fn parameters(name: &str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
         "hue" => vec![("shift", number(-1.0, 1.0))],
         "identity" | "invert" | "to_f32" | "to_u8" | "to_rgb" => vec![],
         "jpeg" => vec![("quality", whole_pair(1, 100))],
+        "keras_aug_mix" => vec![
+            ("num_chains", whole(1, 3)),
+            ("chain_depth", whole(0, 3)),
+            ("factor", pair(0.0, 1.0)),
+            ("alpha", number(0.1, 2.0)),
+            ("all_ops", flag()),
+            ("interpolation", interpolation()),
+        ],
+        "keras_rand_augment" => vec![
+            ("num_ops", whole(0, 3)),
+            ("factor", pair(0.0, 1.0)),
+            ("interpolation", interpolation()),
+        ],
         "linear" => vec![
             ("scale", list(|| number(-2.0, 2.0), 1, 3)),
             ("shift", list(|| number(-1.0, 1.0), 1, 3)),
@@ -404,13 +417,17 @@ fn parameters(name: &str) -> Vec<(&'static str, BoxedStrategy<Value>)> {
             resize_style(),
             vec![(
                 "to",
-                (size(), 0..4_usize, whole(1, 12))
+                (size(), 0..5_usize, whole(1, 12))
                     .prop_map(|(size, kind, n)| {
                         let spec = Spec::new("to");
                         Value::Table(match kind {
                             0 => spec.with("exactly", size).params,
                             1 => spec.with("shorter", n).params,
                             2 => spec.with("within", size).params,
+                            3 => {
+                                let of = Spec::new("of").with("patch", size).with("max", n);
+                                spec.with("sequence", of.params).params
+                            }
                             _ => spec.with("covering", size).params,
                         })
                     })
@@ -577,12 +594,96 @@ fn every_registered_name_has_parameters_and_a_summary() {
     assert!(names.len() > 90, "{}", names.len());
 }
 
+/// The properties of a type's schema, and the required ones.
+fn schema(name: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let registries = registries();
+    let schema = registries.get::<Transforms>().unwrap().schema(name);
+    let schema = schema.unwrap_or_else(|| panic!("no schema of {name}"));
+    let schema = schema.as_table().unwrap().clone();
+    assert_eq!(
+        schema.get("additionalProperties"),
+        Some(&Value::Bool(false)),
+        "{name}"
+    );
+    let properties = schema.get("properties").and_then(Value::as_table).unwrap();
+    let required = schema.get("required").and_then(Value::as_list).unwrap();
+    let required = required.iter().filter_map(Value::as_str);
+    (
+        properties.keys().map(str::to_owned).collect(),
+        required.map(str::to_owned).collect(),
+    )
+}
+
+#[test]
+fn schemas_list_the_fields_that_specs_have_and_no_others() {
+    let registries = registries();
+    let registry = registries.get::<Transforms>().unwrap();
+    for name in registry.names() {
+        let (properties, required) = schema(name);
+        assert!(properties.contains("type"), "{name}");
+        assert!(required.is_subset(&properties), "{name}");
+        for (field, _) in parameters(name) {
+            assert!(properties.contains(field), "{name}: {field}");
+        }
+        // What a spec without a required field is told.
+        for field in required.iter().filter(|field| *field != "type") {
+            let mut spec = Spec::new(name);
+            for other in required.iter().filter(|other| *other != field) {
+                spec = spec.with(other, Value::Null);
+            }
+            assert!(registry.build(&spec).is_err(), "{name} without {field}");
+        }
+        // The defaults say so themselves.
+        let bare = Spec::new(name);
+        if let Ok(transform) = registry.build(&bare) {
+            assert_eq!(required.len(), 1, "{name} needs {required:?}");
+            let spec = transform.spec().unwrap();
+            for field in spec.params.keys() {
+                assert!(properties.contains(field), "{name}: {field}");
+            }
+        }
+        assert!(!properties.contains("no_such_field"));
+        let error = registry.build(&bare.with("no_such_field", 1)).unwrap_err();
+        assert!(error.to_string().contains("no_such_field"), "{error}");
+    }
+}
+
+#[test]
+fn schemas_have_types_defaults_and_ranges() {
+    let registries = registries();
+    let registry = registries.get::<Transforms>().unwrap();
+    let of = |name: &str, field: &str| {
+        let schema = registry.schema(name).unwrap();
+        let properties = schema.as_table().unwrap().get("properties").unwrap();
+        properties
+            .as_table()
+            .unwrap()
+            .get(field)
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(
+        of("random_rotation", "factor"),
+        "{ anyOf = [{ type = \"number\" }, { type = \"array\", items = { type = \"number\" }, \
+         minItems = 2, maxItems = 2 }], description = \"an ordered pair in [-1, 1]\" }"
+    );
+    assert_eq!(
+        of("horizontal_flip", "p"),
+        "{ type = \"number\", default = 0.5, description = \"a probability in [0, 1]\" }"
+    );
+    assert_eq!(
+        of("equalize", "method"),
+        "{ enum = [\"pillow\", \"open_cv\"], default = \"pillow\" }"
+    );
+    assert!(of("replay", "plan").contains("color_matrix"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
     /// Any parameters and any small image: a result or an error, never a
     /// panic; specs and plans come back through JSON; a plan keeps its word
-    /// about the size, and masks have it, too.
+    /// about size and channels, and masks have it, too.
     #[test]
     fn nothing_panics_and_everything_comes_back(
         spec in any_spec(),
@@ -606,8 +707,10 @@ proptest! {
         let json = serde_json::to_string(&plan).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Plan>(&json).unwrap(), &plan);
         let promised = plan.output(sample.image.size());
+        let meta = plan.output_meta(&sample.meta());
         if plan.apply(&mut sample).is_ok() {
             prop_assert_eq!(sample.image.size(), promised);
+            prop_assert_eq!(sample.meta(), meta);
             for mask in &sample.masks {
                 prop_assert_eq!(mask.size(), promised);
             }

@@ -1,40 +1,98 @@
-//! Warps as tensor operations, for devices whose memory is not ours and for
-//! gradients.
+//! Plans as tensor operations, for devices whose memory is not ours and for
+//! gradients: warps here, changes of colour in `colour`.
 //!
 //! Positions are computed on the device from a matrix per sample, then each
 //! neighbour is gathered. burn's `grid_sample_2d` would do for one border and
 //! one interpolation, and panics for `Nearest` on CubeCL.
 
-use crate::{Border, Interpolation, Matrix, Size, Warp};
+use super::colour;
+use crate::change::Change;
+use crate::{Border, Interpolation, Matrix, Plan, Size, Warp};
 use burn::tensor::{Bool, DType, Device, Int, Tensor, TensorData};
 use std::collections::VecDeque;
 
-/// Applies one chain of warps per sample.
-///
-/// A pass over the batch resamples in one way for all samples; samples whose
-/// next warp wants another one wait, seen through the identity.
-pub(super) fn warp(images: Tensor<4>, chains: Vec<Vec<Warp>>) -> Tensor<4> {
-    let [_, _, height, width] = images.dims();
-    let mut sizes = vec![Size::new(height, width); chains.len()];
-    let mut chains: Vec<VecDeque<Warp>> = chains.into_iter().map(VecDeque::from).collect();
-    let mut images = images;
-    while let Some(style) = next_style(&chains, &sizes) {
-        let matrices: Vec<Matrix> = chains
-            .iter_mut()
-            .zip(&mut sizes)
-            .map(|(chain, size)| match chain.front() {
-                Some(warp) if warp.is_exact(*size) || style.is_of(warp) => {
-                    let matrix = warp.matrix;
-                    *size = warp.size;
-                    chain.pop_front();
-                    matrix
-                }
-                _ => Matrix::IDENTITY,
-            })
-            .collect();
-        images = pass(images, &matrices, &style);
+/// What tensor operations can do to one sample.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// Resample.
+    Warp(Warp),
+    /// Change the values.
+    Change(Change),
+}
+
+impl Work {
+    const fn as_warp(&self) -> Option<&Warp> {
+        match self {
+            Self::Warp(warp) => Some(warp),
+            Self::Change(_) => None,
+        }
     }
-    images
+}
+
+/// The steps of a plan as work; `None` if one can't be done this way.
+pub(super) fn works(plan: &Plan, channels: usize) -> Option<VecDeque<Work>> {
+    let work = |step: &crate::Step| match step.as_warp() {
+        Some(warp) => Some(Work::Warp(warp.clone())),
+        None => step.as_apply().on_numbers(channels).map(Work::Change),
+    };
+    let mut works: VecDeque<Work> = plan.steps.iter().map(work).collect::<Option<_>>()?;
+    works.retain(|work| !matches!(work, Work::Change(Change::Nothing)));
+    Some(works)
+}
+
+/// Does what there is to do for each sample, in order.
+///
+/// A pass over the batch does one kind of thing for all samples, with numbers
+/// of their own: it resamples in one way, or changes colours in one way. Samples
+/// whose next step is of another kind wait.
+pub(super) fn run(images: Tensor<4>, mut works: Vec<VecDeque<Work>>) -> Tensor<4> {
+    let [_, _, height, width] = images.dims();
+    let mut sizes = vec![Size::new(height, width); works.len()];
+    let mut images = images;
+    loop {
+        if let Some(style) = next_style(&works, &sizes) {
+            let matrices: Vec<Matrix> = works
+                .iter_mut()
+                .zip(&mut sizes)
+                .map(
+                    |(works, size)| match works.front().and_then(Work::as_warp) {
+                        Some(warp) if warp.is_exact(*size) || style.is_of(warp) => {
+                            let matrix = warp.matrix;
+                            *size = warp.size;
+                            works.pop_front();
+                            matrix
+                        }
+                        _ => Matrix::IDENTITY,
+                    },
+                )
+                .collect();
+            images = pass(images, &matrices, &style);
+        } else if let Some(kind) = works.iter().find_map(next_kind) {
+            let changes: Vec<Option<Change>> = works
+                .iter_mut()
+                .map(|works| {
+                    if next_kind(works) != Some(kind) {
+                        return None;
+                    }
+                    match works.pop_front() {
+                        Some(Work::Change(change)) => Some(change),
+                        _ => None,
+                    }
+                })
+                .collect();
+            images = colour::pass(images, &changes);
+        } else {
+            return images;
+        }
+    }
+}
+
+/// The kind of the change that comes next, if one does.
+fn next_kind(works: &VecDeque<Work>) -> Option<std::mem::Discriminant<Change>> {
+    match works.front()? {
+        Work::Change(change) => Some(std::mem::discriminant(change)),
+        Work::Warp(_) => None,
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -49,14 +107,14 @@ impl Style {
     }
 }
 
-/// How the next pass reads, `None` when nothing is left. Warps that only
+/// How the next pass reads, `None` when no warp comes next. Warps that only
 /// rearrange pixels go along with any.
-fn next_style(chains: &[VecDeque<Warp>], sizes: &[Size]) -> Option<Style> {
+fn next_style(works: &[VecDeque<Work>], sizes: &[Size]) -> Option<Style> {
     let heads = || {
-        chains
+        works
             .iter()
             .zip(sizes)
-            .filter_map(|(c, s)| Some((c.front()?, *s)))
+            .filter_map(|(works, size)| Some((works.front()?.as_warp()?, *size)))
     };
     let style = |warp: &Warp| Style {
         interpolation: warp.interpolation,
@@ -316,7 +374,7 @@ fn lerp2([a, b, c, d]: [Tensor<3>; 4], tx: &Tensor<3>, ty: &Tensor<3>) -> Tensor
     top.clone() + (low - top) * ty.clone()
 }
 
-fn cast(tensor: Tensor<3>, dtype: DType) -> Tensor<3> {
+pub(super) fn cast(tensor: Tensor<3>, dtype: DType) -> Tensor<3> {
     if tensor.dtype() == dtype {
         tensor
     } else {
@@ -364,7 +422,11 @@ mod tests {
             SIZE.height,
             SIZE.width,
         ]);
-        let got: Vec<f32> = warp(images, chains).into_data().try_into_vec().unwrap();
+        let works = chains
+            .into_iter()
+            .map(|chain| chain.into_iter().map(Work::Warp).collect())
+            .collect();
+        let got: Vec<f32> = run(images, works).into_data().try_into_vec().unwrap();
         for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
             prop_assert!((got - expected).abs() < 1e-4, "{i}: {got} {expected}");
         }

@@ -21,8 +21,14 @@ use rayon::prelude::*;
 /// # Ok::<(), firecraft_augment::AugmentError>(())
 /// ```
 ///
-/// Warps run on the device. A plan with any other step takes its batch through
-/// the host and cuts the gradient to the input.
+/// On the device run warps, everything that is linear in the colours (brightness,
+/// contrast, saturation, grey, the negative, normalisations, [`ColorMatrix`]),
+/// changes of hue, gamma and solarisation, and erasing with a given colour: one
+/// pass over the batch for each kind, with numbers of its own for every image,
+/// and with gradients to the input. A plan with any other step takes its batch
+/// through the host and cuts the gradient.
+///
+/// [`ColorMatrix`]: crate::ColorMatrix
 ///
 /// # Errors
 /// If there isn't one plan per image, a plan changes the size, or a step
@@ -53,17 +59,19 @@ pub(super) fn run(images: Tensor<4>, plans: &[Plan]) -> Result<Tensor<4>, Augmen
     if channels * height * width == 0 || plans.iter().all(|plan| plan.steps.is_empty()) {
         return Ok(images);
     }
-    let Some(chains) = plans.iter().map(warps).collect::<Option<Vec<_>>>() else {
+    // The kernels have no backward; gradients go through tensor operations.
+    if is_host(&images.device()) && !images.is_tracked() {
+        let chains = plans.iter().map(warps).collect::<Option<Vec<_>>>();
+        if let Some(out) = chains.and_then(|chains| on_host(&images, &chains)) {
+            return Ok(out);
+        }
         return step_by_step(images, plans);
-    };
-    // The kernel has no backward; gradients go through tensor operations.
-    if is_host(&images.device())
-        && !images.is_tracked()
-        && let Some(out) = on_host(&images, &chains)
-    {
-        return Ok(out);
     }
-    Ok(composite::warp(images, chains))
+    let works = plans.iter().map(|plan| composite::works(plan, channels));
+    match works.collect::<Option<Vec<_>>>() {
+        Some(works) => Ok(composite::run(images, works)),
+        None => step_by_step(images, plans),
+    }
 }
 
 /// The warps of a plan that has nothing else.

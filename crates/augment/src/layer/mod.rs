@@ -1,5 +1,6 @@
 //! Transforms as layers of a network, and plans on batches of any device.
 
+mod colour;
 mod composite;
 mod executor;
 mod mix;
@@ -27,9 +28,9 @@ use firecraft_key::Key;
 /// draws anew; the trainer sets the keys of all layers before each step (see
 /// [`KeyCell`]), which makes a resumed run repeat what the killed one did.
 ///
-/// On flex and ndarray the images are resampled by
-/// [`warp_batch`](crate::kernel::warp_batch), on other devices by tensor
-/// operations, with results equal to 1e-4. Gradients flow to the input where
+/// On flex and ndarray the kernels of the CPU do the work, on other devices and
+/// for gradients tensor operations, with results equal to 1e-4; see
+/// [`apply_batch`] for what runs on a device. Gradients flow to the input where
 /// it takes part in the graph; the layers have no parameters.
 ///
 /// Shapes: `[batch, channels, height, width]` in and out; a batch without

@@ -14,8 +14,10 @@ use std::sync::Arc;
 /// and one for use. Keras' `Resizing`, `CenterCrop`, `RandomCrop`,
 /// `Rescaling`.
 ///
-/// The images go through the host, image by image, and gradients don't flow
-/// to the input: it stands at the front of a model.
+/// Plans that keep size and channels run as those of
+/// [`apply_batch`](super::apply_batch) do: on the device, and with gradients to
+/// the input, where the steps can. All others go through the host, image by
+/// image, and cut the gradient.
 ///
 /// Shapes: `[batch, channels, height, width]` in; the size and the channels of
 /// the transform out, which have to be the same for all.
@@ -106,6 +108,13 @@ impl Preprocess {
         if batch * each == 0 {
             return Ok(images);
         }
+        let key = self.keys.next();
+        let plans = (0..batch)
+            .map(|row| transform.plan(&meta, key.fold(row as u64)))
+            .collect::<Result<Vec<_>, _>>()?;
+        if plans.iter().all(|plan| plan.output_meta(&meta) == meta) {
+            return super::executor::run(images, &plans);
+        }
         let unreadable = |error: &dyn std::fmt::Display| AugmentError::Image {
             operation: "preprocess",
             got: error.to_string(),
@@ -117,14 +126,12 @@ impl Preprocess {
             .try_into_data_dtype(DType::F32)
             .map_err(|error| unreadable(&error))?;
         let values = data.as_slice::<f32>().map_err(|error| unreadable(&error))?;
-        let key = self.keys.next();
         let done = values
             .par_chunks(each)
-            .enumerate()
-            .map(|(row, planes)| {
+            .zip(&plans)
+            .map(|(planes, plan)| {
                 let image = Image::from_f32_planes(planes, meta.size, channels)?;
                 let mut sample = Sample::new(image);
-                let plan = transform.plan(&meta, key.fold(row as u64))?;
                 plan.apply(&mut sample)?;
                 Ok(sample.image)
             })
@@ -179,6 +186,10 @@ mod tests {
             let out = values(rescale.forward_mode(ones, mode).unwrap());
             assert_eq!(out, [1.5; 4]);
         }
+        let device = Device::flex().autodiff();
+        let x = Tensor::<4>::ones([1, 1, 1, 2], &device).require_grad();
+        let gradients = rescale.forward(x.clone()).unwrap().sum().backward();
+        assert_eq!(values(x.grad(&gradients).unwrap()), [0.5; 2]);
         let none = Tensor::<4>::ones([0, 1, 1, 2], &Device::flex());
         assert_eq!(rescale.forward(none).unwrap().dims(), [0, 1, 1, 2]);
     }

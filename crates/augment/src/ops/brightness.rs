@@ -2,6 +2,7 @@
 
 use super::pointwise::{Pointwise, pointwise_step};
 use super::{check_strength, fixed_step};
+use crate::change::{Change, LinearChange};
 use crate::kernel::{Colours, Element, Tone};
 use crate::{AugmentError, ColorMatrix};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,11 @@ impl Pointwise for Brightness {
 
     fn matrix(&self) -> Option<ColorMatrix> {
         Some(ColorMatrix::line([self.factor; 3], [0.0; 3]))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let line = LinearChange::line(channels, |_| self.factor, |_| 0.0);
+        Some(Change::Linear(line.clipped()))
     }
 
     fn tone(&self) -> Option<&dyn Tone> {

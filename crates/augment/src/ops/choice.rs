@@ -5,7 +5,7 @@ use crate::{
 };
 use firecraft_key::{Key, Rng};
 use firecraft_spec::{Registry, Spec, SpecError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How a [`Choice`] picks.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,7 @@ pub struct Choice {
     transforms: Compose,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OneOf {
     transforms: Vec<Spec>,
@@ -47,7 +47,7 @@ struct OneOf {
     weights: Vec<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SomeOf {
     transforms: Vec<Spec>,
@@ -55,7 +55,7 @@ struct SomeOf {
     high: usize,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RandomOrder {
     transforms: Vec<Spec>,
@@ -137,6 +137,13 @@ impl Choice {
                 indices
             }
         }
+    }
+
+    /// What the constructors for registries read.
+    pub(crate) fn describe(registry: &mut Registry<Transforms>) -> Result<(), SpecError> {
+        registry.describe::<OneOf>("one_of")?;
+        registry.describe::<SomeOf>("some_of")?;
+        registry.describe::<RandomOrder>("random_order")
     }
 
     pub(crate) fn build_one_of(
@@ -233,10 +240,7 @@ impl Transform for Choice {
         let transforms: Vec<&dyn Transform> = self.transforms.transforms().collect();
         let mut plan = Plan::identity();
         for i in self.indices(&mut key.rng()) {
-            let seen = SampleMeta {
-                size: plan.output(meta.size),
-                ..*meta
-            };
+            let seen = plan.output_meta(meta);
             plan.extend(transforms[i].plan(&seen, key.fold(i as u64))?);
         }
         Ok(plan)

@@ -1,6 +1,7 @@
 //! One linear map of the colours: `color_matrix`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange};
 use crate::color::is_colour;
 use crate::kernel::{Colours, Element, Tone, inlined, map_colours, sum_channels, sum_colours};
 use crate::{Apply, AugmentError, Sample, Values};
@@ -212,6 +213,12 @@ impl Apply for ColorMatrix {
 
     fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
         Some(self.clone())
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        // What is no number is refused by `apply`.
+        self.check().ok()?;
+        LinearChange::of_colours(self, channels, true)
     }
 
     fn tone(&self) -> Option<&dyn Tone> {

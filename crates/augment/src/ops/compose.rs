@@ -3,13 +3,13 @@
 use crate::{AugmentError, LayerTransform, Plan, Sample, SampleMeta, Transform, Transforms};
 use firecraft_key::Key;
 use firecraft_spec::{Registry, Spec, SpecError, Value};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Several transforms, one after the other.
 ///
-/// Transform number `i` plans with `key.fold(i)`, on the size that those
-/// before it leave. The plan is fused (see [`Plan::fused_for`]) unless the
+/// Transform number `i` plans with `key.fold(i)`, for the size and the channels
+/// that those before it leave. The plan is fused (see [`Plan::fused_for`]) unless the
 /// composition is [`Compose::exact`].
 ///
 /// ```
@@ -31,7 +31,7 @@ pub struct Compose {
     exact: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
     transforms: Vec<Spec>,
@@ -95,6 +95,11 @@ impl Compose {
             .collect()
     }
 
+    /// What the constructors for registries read.
+    pub(crate) fn describe(registry: &mut Registry<Transforms>) -> Result<(), SpecError> {
+        registry.describe::<Fields>("compose")
+    }
+
     /// The constructor for registries.
     pub(crate) fn build(
         spec: &Spec,
@@ -128,10 +133,7 @@ impl Transform for Compose {
     fn plan(&self, meta: &SampleMeta, key: Key) -> Result<Plan, AugmentError> {
         let mut plan = Plan::identity();
         for (i, transform) in self.transforms().enumerate() {
-            let seen = SampleMeta {
-                size: plan.output(meta.size),
-                ..*meta
-            };
+            let seen = plan.output_meta(meta);
             plan.extend(transform.plan(&seen, key.fold(i as u64))?);
         }
         Ok(self.finish(plan, meta))
@@ -144,20 +146,19 @@ impl Transform for Compose {
             return self.plan(&sample.meta(), key);
         };
         let (mut plan, mut seen) = (Plan::identity(), sample.clone());
+        let mut meta = sample.meta();
         for (i, transform) in self.transforms.iter().enumerate() {
             let key = key.fold(i as u64);
             let next = if i > last {
-                let meta = SampleMeta {
-                    size: plan.output(sample.image.size()),
-                    ..seen.meta()
-                };
-                transform.plan(&meta, key)?
+                let next = transform.plan(&meta, key)?;
+                meta = next.output_meta(&meta);
+                next
             } else {
-                transform.plan_sample(&seen, key)?
-            };
-            if i <= last {
+                let next = transform.plan_sample(&seen, key)?;
                 next.apply(&mut seen)?;
-            }
+                meta = seen.meta();
+                next
+            };
             plan.extend(next);
         }
         Ok(self.finish(plan, &sample.meta()))
@@ -201,8 +202,9 @@ mod tests {
     use super::*;
     use crate::ops::testing::{apply, meta, plan};
     use crate::{
-        FillMode, RandomFlipConfig, RandomRotationConfig, RandomTranslationConfig,
-        RandomZoomConfig, Size,
+        Boxes, Choice, FillMode, Grayscale, Image, RandomChannelPermutation, RandomFlipConfig,
+        RandomIouCrop, RandomRotationConfig, RandomTranslationConfig, RandomZoomConfig, Size, Step,
+        ToRgb,
     };
     use proptest::prelude::*;
 
@@ -276,6 +278,38 @@ mod tests {
             .exact();
         let plan = plan(&twice, 9);
         assert_ne!(plan.steps[0], plan.steps[1]);
+    }
+
+    #[test]
+    fn what_follows_a_change_of_channels_plans_for_the_new_ones() {
+        let grey = SampleMeta {
+            size: Size::new(2, 3),
+            channels: 1,
+        };
+        let shuffle = RandomChannelPermutation::new(1.0);
+        let chain = Compose::new()
+            .with(ToRgb::default())
+            .with(shuffle.clone())
+            .with(Grayscale::new().single_channel())
+            .with(shuffle.clone());
+        let orders = |plan: &Plan| -> Vec<usize> {
+            let order = |step: &Step| match step {
+                Step::PermuteChannels(step) => Some(step.order.len()),
+                _ => None,
+            };
+            plan.steps.iter().filter_map(order).collect()
+        };
+        let key = Key::from_seed(3);
+        assert_eq!(orders(&chain.plan(&grey, key).unwrap()), [3, 1]);
+        // The same after a transform that looks at the targets.
+        let mut sample = Sample::new(Image::from_u8(vec![1; 6], grey.size, 1).unwrap());
+        sample.boxes = Some(Boxes::new(vec![[0.0, 0.0, 2.0, 2.0]]));
+        let chain = Compose::new().with(RandomIouCrop::new()).with(chain);
+        let plan = chain.plan_sample(&sample, key).unwrap();
+        assert_eq!(orders(&plan), [3, 1]);
+        plan.apply(&mut sample).unwrap();
+        let both = Choice::some_of(2, 2, Compose::new().with(ToRgb::default()).with(shuffle));
+        assert_eq!(orders(&both.plan(&grey, key).unwrap()), [3]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! More or less contrast: `contrast`.
 
 use super::{check_strength, fixed_step};
+use crate::change::{Change, LinearChange, grey_weight};
 use crate::color::{LUMA, grey, grey_pillow};
 use crate::kernel::{Element, map_values, sum_colours};
 use crate::sample::each_type;
@@ -138,6 +139,17 @@ impl Apply for Contrast {
         let mean = LUMA.map(|weight| weight * (1.0 - self.factor));
         let exact = ColorMatrix::line([self.factor; 3], [0.0; 3]).with_mean([mean; 3]);
         (self.mean == GreyMean::Exact).then_some(exact)
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let rest = 1.0 - self.factor;
+        let line = LinearChange::line(channels, |_| self.factor, |_| 0.0).clipped();
+        // Only bytes have a mean that is rounded.
+        let line = line.with_mean(|row, column| match self.mean {
+            GreyMean::PerChannel => f32::from(row == column) * rest,
+            GreyMean::Exact | GreyMean::Rounded => grey_weight(channels, column) * rest,
+        });
+        Some(Change::Linear(line))
     }
 }
 

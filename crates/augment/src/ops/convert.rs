@@ -2,6 +2,7 @@
 //! `to_rgb`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange, fits, of_channel};
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Sample, Values};
@@ -61,6 +62,11 @@ impl Apply for Rescale {
             image.replace(new.into(), size, channels);
         }
         Ok(())
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let line = LinearChange::line(channels, |_| self.scale, |_| self.offset);
+        Some(Change::Linear(line))
     }
 }
 
@@ -126,6 +132,15 @@ impl Apply for Denormalize {
         }
         Ok(())
     }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let (mean, std) = (&self.mean, &self.std);
+        let line = || {
+            let scale = |c: usize| of_channel(std, c);
+            LinearChange::line(channels, scale, |c| of_channel(mean, c))
+        };
+        (fits(mean, channels) && fits(std, channels)).then(|| Change::Linear(line()))
+    }
 }
 
 fixed_step!(Denormalize, "denormalize", plain_transform);
@@ -160,6 +175,10 @@ impl Apply for ToF32 {
             image.replace(numbers.into(), size, channels);
         }
         Ok(())
+    }
+
+    fn on_numbers(&self, _channels: usize) -> Option<Change> {
+        Some(Change::Nothing)
     }
 }
 
@@ -251,6 +270,10 @@ impl Apply for ToRgb {
         let values: Values = each_type!(image.values(), data => run(data, channels).into());
         image.replace(values, size, 3);
         Ok(())
+    }
+
+    fn channels(&self, _input: usize) -> Option<usize> {
+        Some(3)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A rectangle painted over: `erase`.
 
 use super::{check_values, fixed_step};
+use crate::change::{Change, fits};
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, Region, Sample};
@@ -134,6 +135,14 @@ impl Apply for Erase {
             each_type!(sample.image.values_mut(), data => self.run(data, width, channels));
         }
         Ok(())
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let valid = self.check().is_ok() && fits(&self.value, channels);
+        (valid && self.noise.is_none()).then(|| Change::Fill {
+            region: self.region,
+            value: self.value.clone(),
+        })
     }
 }
 

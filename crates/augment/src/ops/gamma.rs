@@ -3,6 +3,7 @@
 use super::pointwise::{Pointwise, pointwise_step};
 use super::{check_strength, fixed_step};
 use crate::AugmentError;
+use crate::change::Change;
 use crate::kernel::Element;
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,13 @@ impl Pointwise for Gamma {
     #[inline(always)]
     fn number(&self, value: f32) -> f32 {
         (self.gain * value.powf(self.gamma)).clamp(0.0, 1.0)
+    }
+
+    fn on_numbers(&self, _channels: usize) -> Option<Change> {
+        Some(Change::Gamma {
+            gamma: self.gamma,
+            gain: self.gain,
+        })
     }
 
     fn is_cheap(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Without colour: `grayscale`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange};
 use crate::color::{LUMA, grey, is_colour};
 use crate::kernel::{Element, Scratch, map_colours, map_to_grey};
 use crate::lab::rgb_to_lab;
@@ -147,10 +148,30 @@ impl Apply for Grayscale {
         Ok(())
     }
 
+    fn channels(&self, input: usize) -> Option<usize> {
+        Some(if self.single_channel {
+            input.min(1)
+        } else {
+            input
+        })
+    }
+
     fn color_matrix(&self, _channels: usize) -> Option<ColorMatrix> {
         let [r, g, b] = LUMA;
         (!self.single_channel && self.method == GreyMethod::Luma)
             .then(|| ColorMatrix::new([[r, g, b, 0.0]; 3]))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let [r, g, b] = match self.method {
+            _ if self.single_channel => return None,
+            GreyMethod::Luma => LUMA,
+            GreyMethod::Weighted => [0.299, 0.587, 0.114],
+            GreyMethod::Average => [1.0 / 3.0; 3],
+            GreyMethod::Lab | GreyMethod::Desaturation | GreyMethod::Max => return None,
+        };
+        let matrix = ColorMatrix::new([[r, g, b, 0.0]; 3]);
+        LinearChange::of_colours(&matrix, channels, false)
     }
 }
 

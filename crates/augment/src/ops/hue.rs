@@ -1,6 +1,7 @@
 //! Other colours: `hue`.
 
 use super::fixed_step;
+use crate::change::Change;
 use crate::color::is_colour;
 use crate::kernel::{Colours, Element, Tone, map_colours, turn_hue};
 use crate::sample::each_type;
@@ -79,6 +80,15 @@ impl Apply for Hue {
             each_type!(sample.image.values_mut(), data => self.run(data, channels));
         }
         Ok(())
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let sixths = self.sixths();
+        match channels {
+            0 | 1 => Some(Change::Nothing),
+            3 | 4 => Some(Change::Hue { sixths }),
+            _ => None,
+        }
     }
 
     fn tone(&self) -> Option<&dyn Tone> {

@@ -2,6 +2,7 @@
 
 use super::fixed_step;
 use super::pointwise::{Pointwise, pointwise_step};
+use crate::change::{Change, LinearChange};
 use crate::{AugmentError, ColorMatrix};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,11 @@ impl Pointwise for Invert {
 
     fn matrix(&self) -> Option<ColorMatrix> {
         Some(ColorMatrix::line([-1.0; 3], [1.0; 3]))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let line = LinearChange::line(channels, |_| -1.0, |_| 1.0);
+        Some(Change::Linear(line))
     }
 }
 

@@ -59,6 +59,10 @@ impl Apply for Call {
         sample.validate()
     }
 
+    fn channels(&self, _input: usize) -> Option<usize> {
+        None
+    }
+
     fn moves(&self) -> bool {
         // Nobody knows.
         true
@@ -72,9 +76,9 @@ impl Apply for Call {
 /// Calls a function for every sample: torchvision's and albumentations'
 /// `Lambda`.
 ///
-/// The function may keep the size of the image or not; what follows in a
-/// [`Compose`](crate::Compose) is planned for the size before it. It moves
-/// the targets itself.
+/// The function may keep the size and the channels of the image or not; what
+/// follows in a [`Compose`](crate::Compose) is planned for those before it. It
+/// moves the targets itself.
 ///
 /// ```
 /// use firecraft_augment::{Image, Lambda, Sample, Size, Transform, Values};

@@ -1,6 +1,7 @@
 //! A straight line per channel: `linear`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange, fits, of_channel};
 use crate::kernel::{Element, inlined, map_channels, map_values};
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, ColorMatrix, Sample};
@@ -98,6 +99,15 @@ impl Apply for Linear {
             _ => None,
         };
         Some(ColorMatrix::line(three(&self.scale)?, three(&self.shift)?))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let (scale, shift) = (&self.scale, &self.shift);
+        let line = || {
+            let scale = |c: usize| of_channel(scale, c);
+            LinearChange::line(channels, scale, |c| of_channel(shift, c)).clipped()
+        };
+        (fits(scale, channels) && fits(shift, channels)).then(|| Change::Linear(line()))
     }
 
     fn byte_map(&self) -> Option<[u8; 256]> {

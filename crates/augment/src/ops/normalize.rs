@@ -1,6 +1,7 @@
 //! Zero mean and unit variance: `normalize`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange};
 use crate::kernel::{convert_channels, inlined, map_channels};
 use crate::{Apply, AugmentError, Sample, Values};
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,13 @@ impl Apply for Normalize {
             }
         }
         Ok(())
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        self.check_channels(channels).ok()?;
+        let scale = |c: usize| 1.0 / self.of(c)[1];
+        let line = LinearChange::line(channels, scale, |c| -self.of(c)[0] / self.of(c)[1]);
+        Some(Change::Linear(line))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Channels in another order: `permute_channels`.
 
 use super::fixed_step;
+use crate::change::{Change, LinearChange};
 use crate::kernel::Element;
 use crate::sample::each_type;
 use crate::{Apply, AugmentError, ColorMatrix, Sample};
@@ -80,6 +81,17 @@ impl Apply for PermuteChannels {
     fn color_matrix(&self, channels: usize) -> Option<ColorMatrix> {
         let row = |i: usize| std::array::from_fn(|j| f32::from(self.order[i] == j));
         (channels == 3 && self.order.len() == 3).then(|| ColorMatrix::new([row(0), row(1), row(2)]))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        if self.check().is_err() || self.order.len() != channels {
+            return None;
+        }
+        let mut change = LinearChange::line(channels, |_| 0.0, |_| 0.0);
+        for (row, &column) in self.order.iter().enumerate() {
+            change.weights[row * channels + column] = 1.0;
+        }
+        Some(Change::Linear(change))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What operations that change every value by itself have in common.
 
+use crate::change::Change;
 use crate::kernel::{Tone, look_up, map_values};
 use crate::{AugmentError, ColorMatrix, Sample, Values};
 
@@ -10,6 +11,11 @@ pub(crate) trait Pointwise {
     fn number(&self, value: f32) -> f32;
     /// The change as a matrix, if it is linear but for clipping.
     fn matrix(&self) -> Option<ColorMatrix> {
+        None
+    }
+    /// The change of numbers, if any device can do it.
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        let _ = channels;
         None
     }
     /// The change as a tone, if it is quick as one.
@@ -63,6 +69,10 @@ macro_rules! pointwise_step {
 
             fn color_matrix(&self, _channels: usize) -> Option<$crate::ColorMatrix> {
                 $crate::ops::pointwise::Pointwise::matrix(self)
+            }
+
+            fn on_numbers(&self, channels: usize) -> Option<$crate::change::Change> {
+                $crate::ops::pointwise::Pointwise::on_numbers(self, channels)
             }
 
             fn tone(&self) -> Option<&dyn $crate::kernel::Tone> {

@@ -4,7 +4,7 @@ use super::check_probability;
 use crate::{AugmentError, LayerTransform, Plan, Sample, SampleMeta, Transform, Transforms};
 use firecraft_key::Key;
 use firecraft_spec::{Registry, Spec, SpecError};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Does what another transform does, with probability `p`: the `p` of
@@ -29,7 +29,7 @@ pub struct RandomApply {
     transform: Arc<dyn Transform>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
     #[serde(default = "super::half")]
@@ -45,6 +45,11 @@ impl RandomApply {
             p,
             transform: Arc::new(transform),
         }
+    }
+
+    /// What the constructors for registries read.
+    pub(crate) fn describe(registry: &mut Registry<Transforms>) -> Result<(), SpecError> {
+        registry.describe::<Fields>("random_apply")
     }
 
     pub(crate) fn build(

@@ -186,6 +186,14 @@ pub enum ResizeTo {
     /// As small as covers this size; the aspect ratio stays. timm's
     /// `ResizeKeepRatio` with `longest = 0`.
     Covering(Size),
+    /// As large as `max` patches cover, in whole patches; the aspect ratio stays
+    /// but for that. timm's `ResizeToSequence`; see [`Patches`](crate::Patches).
+    Sequence {
+        /// Height and width of a patch.
+        patch: Size,
+        /// The most patches that there may be.
+        max: usize,
+    },
 }
 
 impl ResizeTo {
@@ -199,6 +207,8 @@ impl ResizeTo {
     /// assert_eq!(ResizeTo::ShorterUpTo { side: 26, max: 30 }.of(input), Size::new(22, 30));
     /// assert_eq!(ResizeTo::Within(Size::new(26, 26)).of(input), Size::new(20, 26));
     /// assert_eq!(ResizeTo::Covering(Size::new(26, 26)).of(input), Size::new(26, 34));
+    /// let patch = Size::new(16, 16);
+    /// assert_eq!(ResizeTo::Sequence { patch, max: 36 }.of(input), Size::new(80, 112));
     /// ```
     #[must_use]
     pub fn of(self, input: Size) -> Size {
@@ -232,6 +242,30 @@ impl ResizeTo {
                 };
                 let side = |n: usize| ((n as f64 * scale).round_ties_even() as usize).max(1);
                 Size::new(side(height), side(width))
+            }
+            Self::Sequence { patch, max } => {
+                let count = |side: usize, patch: usize, scale: f64| {
+                    ((side as f64 * scale / patch.max(1) as f64).ceil() as usize).max(1)
+                };
+                let counts = |scale| {
+                    (
+                        count(height, patch.height, scale),
+                        count(width, patch.width, scale),
+                    )
+                };
+                // The number of patches grows with the scale: halve the interval.
+                let (mut low, mut high) = (0.0, 100.0);
+                for _ in 0..60 {
+                    let middle = (low + high) / 2.0;
+                    let (down, across) = counts(middle);
+                    if down.saturating_mul(across) <= max {
+                        low = middle;
+                    } else {
+                        high = middle;
+                    }
+                }
+                let (down, across) = counts(low);
+                Size::new(down * patch.height, across * patch.width)
             }
         }
     }
@@ -300,6 +334,10 @@ impl Transform for Resize {
                 Size::new(side, 1)
             }
             ResizeTo::Shorter(n) | ResizeTo::Longer(n) => Size::new(n, 1),
+            ResizeTo::Sequence { patch, max } => {
+                check_size(self.name(), "to", Size::new(max, 1))?;
+                patch
+            }
         };
         check_size(self.name(), "to", size)
     }

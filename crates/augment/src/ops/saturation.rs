@@ -1,6 +1,7 @@
 //! More or less colour: `saturation`.
 
 use super::{check_strength, fixed_step};
+use crate::change::{Change, LinearChange};
 use crate::color::{LUMA, grey, hsv_to_rgb, is_colour, rgb_to_hsv};
 use crate::kernel::{Colours, Element, Tone, inlined, map_colours};
 use crate::sample::each_type;
@@ -115,6 +116,10 @@ impl Apply for Saturation {
             row
         };
         (self.of == SaturationOf::Luma).then(|| ColorMatrix::new([row(0), row(1), row(2)]))
+    }
+
+    fn on_numbers(&self, channels: usize) -> Option<Change> {
+        LinearChange::of_colours(&self.color_matrix(channels)?, channels, true)
     }
 }
 

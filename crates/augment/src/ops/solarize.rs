@@ -3,6 +3,7 @@
 use super::fixed_step;
 use super::pointwise::{Pointwise, pointwise_step};
 use crate::AugmentError;
+use crate::change::Change;
 use crate::kernel::Element;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,13 @@ impl Pointwise for Solarize {
         } else {
             moved
         }
+    }
+
+    fn on_numbers(&self, _channels: usize) -> Option<Change> {
+        Some(Change::Solarize {
+            threshold: self.threshold / 255.0,
+            addition: self.addition / 255.0,
+        })
     }
 }
 
