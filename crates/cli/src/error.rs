@@ -7,6 +7,13 @@ use std::path::PathBuf;
 pub(crate) enum CliError {
     #[error(transparent)]
     Spec(#[from] firecraft::spec::SpecError),
+    #[error("`{0}` has no schema; the documentation of its type has the parameters")]
+    NoSchema(String),
+    #[error("cannot write the schema of `{name}`: {source}")]
+    WriteSchema {
+        name: String,
+        source: serde_json::Error,
+    },
     #[error(transparent)]
     Schedule(#[from] firecraft::schedule::ScheduleError),
     #[error(transparent)]

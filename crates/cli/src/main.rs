@@ -36,6 +36,8 @@ enum Command {
     LrFind(lr_find::Arguments),
     /// List the `type` names that a recipe may use.
     Types(types::Arguments),
+    /// Print the parameters of such a `type` as JSON Schema.
+    Schema(types::SchemaArguments),
     /// Draw what a spec describes.
     Plot(plot::Arguments),
     /// List, inspect, check and measure plugins.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Devices => devices::run(),
         Command::LrFind(arguments) => lr_find::run(&arguments),
         Command::Types(arguments) => types::run(&arguments),
+        Command::Schema(arguments) => types::schema(&arguments),
         Command::Plot(arguments) => plot::run(&arguments),
         Command::Plugin(arguments) => plugin::run(&arguments),
         Command::Preview(arguments) => preview::run(&arguments),

@@ -17,6 +17,21 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn the_parameters_of_a_type_are_printed_as_a_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = firecraft(&["schema", "random_rotation"], folder.path());
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let schema: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(schema["required"], serde_json::json!(["type", "factor"]));
+    assert_eq!(schema["properties"]["fill_value"]["default"], 0.0);
+    let out = firecraft(&["schema", "cosine", "--kind", "schedule"], folder.path());
+    assert!(text(&out.stdout).contains("\"unit\""));
+    let wrong = firecraft(&["schema", "random_rotatoin"], folder.path());
+    assert!(!wrong.status.success());
+    assert!(text(&wrong.stderr).contains("did you mean `random_rotation`"));
+}
+
+#[test]
 fn a_schedule_is_previewed_and_drawn_from_its_spec() {
     let folder = tempfile::tempdir().unwrap();
     let spec = "type = 'warmup'\nlength = 2\ninner = { type = 'cosine', start = 0.1, length = 8 }";

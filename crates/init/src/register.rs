@@ -76,6 +76,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
             valid(Scaled::new(inner, config.factor), spec)
         },
     )?;
+    r.describe::<ScaledConfig>("scaled")?;
     r.register(
         "for_activation",
         "what suits the layers before an activation",
@@ -85,6 +86,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
             valid(scheme.map_err(|error| invalid(error, spec))?, spec)
         },
     )?;
+    r.describe::<ForActivation>("for_activation")?;
     let schemes = [
         ("glorot_normal", VarianceScaling::glorot_normal()),
         ("glorot_uniform", VarianceScaling::glorot_uniform()),
@@ -99,6 +101,7 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
             let config: SchemeConfig = spec.parse()?;
             valid(config.apply(scheme.clone()), spec)
         })?;
+        r.describe::<SchemeConfig>(name)?;
     }
     Ok(())
 }
@@ -131,28 +134,29 @@ impl SchemeConfig {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ScaledConfig {
     inner: Spec,
     factor: f64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ForActivation {
     activation: Activation,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
 fn plain<I>(r: &mut Registry<Initializers>, name: &str, summary: &str) -> Result<(), SpecError>
 where
-    I: Initializer + DeserializeOwned + 'static,
+    I: Initializer + DeserializeOwned + Serialize + 'static,
 {
-    r.register(name, summary, |spec, _| valid(spec.parse::<I>()?, spec))
+    r.register(name, summary, |spec, _| valid(spec.parse::<I>()?, spec))?;
+    r.describe::<I>(name)
 }
 
 fn fixed(
@@ -164,7 +168,8 @@ fn fixed(
     r.register(name, summary, move |spec, _| {
         let Nothing {} = spec.parse()?;
         valid(value, spec)
-    })
+    })?;
+    r.describe::<Nothing>(name)
 }
 
 fn valid(

@@ -9,8 +9,8 @@ use crate::{
 use crate::{peers, schedules as s};
 use firecraft_key::Key;
 use firecraft_spec::{Kind, Registries, Registry, Spec, SpecError, Table, from_value};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// The kind of object that the specs of this crate describe.
 ///
@@ -84,11 +84,13 @@ pub(crate) fn closed_form<C: ScheduleConfig + 'static>(
         let (unit, rest) = split::<Unit>(spec, "unit")?;
         let schedule = rest.parse::<C>()?.build()?;
         Ok(Box::new(Pure::new(schedule, unit.unwrap_or_default())))
-    })
+    })?;
+    registry.describe::<C>(C::TYPE)?;
+    registry.describe::<WithUnit>(C::TYPE)
 }
 
 /// Registers a configuration that needs no other spec.
-pub(crate) fn simple<C: DeserializeOwned + 'static, S: Scheduler + 'static>(
+pub(crate) fn simple<C: DeserializeOwned + Serialize + 'static, S: Scheduler + 'static>(
     registry: &mut Registry<Schedulers>,
     name: &'static str,
     summary: &'static str,
@@ -96,7 +98,8 @@ pub(crate) fn simple<C: DeserializeOwned + 'static, S: Scheduler + 'static>(
 ) -> Result<(), SpecError> {
     registry.register(name, summary, move |spec, _| {
         Ok(Box::new(init(&spec.parse::<C>()?)?))
-    })
+    })?;
+    registry.describe::<C>(name)
 }
 
 /// A spec without one of its parameters, and that parameter.
@@ -221,6 +224,17 @@ fn combinators(registry: &mut Registry<Schedulers>) -> Result<(), SpecError> {
         Ok(Box::new(slots))
     })?;
     registry.register("sequence", "one schedule after the other", sequence)?;
+    for name in ["warmup", "delay", "repeat", "jitter", "per_group"] {
+        registry.describe::<WithInner>(name)?;
+    }
+    registry.describe::<WarmupConfig>("warmup")?;
+    registry.describe::<Delay>("delay")?;
+    registry.describe::<RepeatConfig>("repeat")?;
+    registry.describe::<WithSeed>("jitter")?;
+    registry.describe::<JitterConfig>("jitter")?;
+    registry.describe::<Groups>("per_group")?;
+    registry.describe::<SlotParts>("slots")?;
+    registry.describe::<SequenceParts>("sequence")?;
     for how in [Combine::Product, Combine::Sum, Combine::Min, Combine::Max] {
         let summary = format!("the {} of several schedules", how.name());
         registry.register(how.name(), summary, move |spec, registry| {
@@ -230,6 +244,7 @@ fn combinators(registry: &mut Registry<Schedulers>) -> Result<(), SpecError> {
                 build_all(&parts, "parts", registry)?,
             )?))
         })?;
+        registry.describe::<Parts>(how.name())?;
     }
     Ok(())
 }
@@ -301,7 +316,7 @@ fn maps(registry: &mut Registry<Schedulers>) -> Result<(), SpecError> {
     )
 }
 
-fn map<C: DeserializeOwned + 'static>(
+fn map<C: DeserializeOwned + Serialize + 'static>(
     registry: &mut Registry<Schedulers>,
     name: &'static str,
     summary: &'static str,
@@ -310,10 +325,33 @@ fn map<C: DeserializeOwned + 'static>(
     registry.register(name, summary, move |spec, registry| {
         let (inner, rest) = split_inner(spec, registry)?;
         Ok(Box::new(Mapped::new(inner, make(rest.parse::<C>()?))?))
-    })
+    })?;
+    registry.describe::<WithInner>(name)?;
+    registry.describe::<C>(name)
 }
 
-#[derive(Deserialize)]
+/// What closed forms take besides their configuration.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithUnit {
+    #[serde(default)]
+    unit: Unit,
+}
+
+/// What schedules of a schedule take besides their configuration.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithInner {
+    inner: Spec,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithSeed {
+    seed: u64,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Delay {
     length: f64,
@@ -321,25 +359,25 @@ struct Delay {
     unit: Unit,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Groups {
     groups: Table,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
     parts: Vec<Spec>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SlotParts {
     parts: Vec<SlotPart>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SlotPart {
     schedule: Spec,
@@ -347,7 +385,7 @@ struct SlotPart {
     group: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SequenceParts {
     parts: Vec<SequencePart>,
@@ -355,7 +393,7 @@ struct SequenceParts {
     unit: Unit,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SequencePart {
     schedule: Spec,
@@ -363,27 +401,27 @@ struct SequencePart {
     start: Option<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scale {
     factor: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Clamp {
     min: Option<f64>,
     max: Option<f64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Invert {
     low: f64,
     high: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Proportional {
     min: f64,
@@ -392,7 +430,7 @@ struct Proportional {
     to_max: f64,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Round {
     multiple: f64,

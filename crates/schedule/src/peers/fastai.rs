@@ -31,6 +31,7 @@ pub(super) fn register(registry: &mut Registry<Schedulers>) -> Result<(), SpecEr
             Ok(Box::new(combine_scheds(&pcts, parts)?))
         },
     )?;
+    registry.describe::<CombineScheds>("fastai.combine_scheds")?;
     simple(
         registry,
         "fastai.fit_one_cycle",
@@ -177,7 +178,7 @@ impl CombinedCos {
 
 schedule_config!(CombinedCos => Formula, "fastai.combined_cos", "fastai's combined_cos");
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CombineScheds {
     pcts: Vec<f64>,
