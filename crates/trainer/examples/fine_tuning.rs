@@ -2,13 +2,14 @@
 //!
 //! A network learns the digits 0 to 4 and is written to a safetensors file.
 //! Another program, with a head of its own, takes the backbone from that file
-//! and learns the digits 5 to 9 from twelve images of each: first the head
+//! and learns the digits 5 to 9 from a few images of each: first the head
 //! alone, with the backbone and its running statistics frozen, then all of it
 //! with a tenth of the learning rate below. The same is done from scratch, for
-//! comparison.
+//! comparison, and everything five times, with other images and other first
+//! weights.
 //!
 //! ```sh
-//! cargo run --release -p firecraft-trainer --example fine_tuning
+//! cargo run --release -p firecraft-trainer --example fine_tuning -- [IMAGES]
 //! ```
 //!
 //! With weights of PyTorch the file is another one, the calls are the same:
@@ -33,6 +34,10 @@ use firecraft_trainer::{
     Targets, Trainer, TrainerError, layer_decay,
 };
 
+/// Images of each digit, unless another number is given.
+const IMAGES: usize = 4;
+const RUNS: u64 = 5;
+
 /// Two convolutions with batch normalisation.
 #[derive(Module, Debug)]
 struct Backbone {
@@ -50,8 +55,8 @@ struct Net {
 }
 
 impl Net {
-    fn new(classes: usize, device: &Device) -> Self {
-        device.seed(1);
+    fn new(classes: usize, seed: u64, device: &Device) -> Self {
+        device.seed(seed);
         let conv = |from, to| {
             let config = Conv2dConfig::new([from, to], [3, 3]);
             config.with_padding(PaddingConfig2d::Same).init(device)
@@ -131,7 +136,7 @@ fn accuracy(fitted: &Fitted<Net>) -> f64 {
 
 fn pretrain(path: &Path, device: &Device) -> Result<(), Box<dyn Error>> {
     let splits = Digits::split(Key::from_seed(0))?;
-    let fitted = Trainer::new(Net::new(5, device), AdamW::torch())
+    let fitted = Trainer::new(Net::new(5, 1, device), AdamW::torch())
         .learning_rate(3e-3)
         .epochs(8)
         .fit(
@@ -160,15 +165,18 @@ fn frozen(net: Net, epochs: u64) -> Trainer<Net> {
     Trainer::new(net, optimizer).callback(frozen.freeze_statistics())
 }
 
-fn finetune(trainer: Trainer<Net>) -> Result<Fitted<Net>, Box<dyn Error>> {
-    let splits = Digits::split(Key::from_seed(0))?;
-    Ok(trainer.learning_rate(3e-3).epochs(30).fit(
-        source(digits(&splits.train, 5, 12)?, 5, true)?,
+/// Accuracy on the digits 5 to 9, from `each` images of them.
+fn finetune(trainer: Trainer<Net>, each: usize, seed: u64) -> Result<f64, Box<dyn Error>> {
+    let splits = Digits::split(Key::from_seed(seed))?;
+    let fitted = trainer.learning_rate(3e-3).epochs(40).fit(
+        source(digits(&splits.train, 5, each)?, 5, true)?,
         source(digits(&splits.test, 5, usize::MAX)?, 5, false)?,
-    )?)
+    )?;
+    Ok(accuracy(&fitted))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let each = std::env::args().nth(1).map_or(Ok(IMAGES), |n| n.parse())?;
     let device = Device::flex().autodiff();
     let folder = std::env::temp_dir().join(format!("fine-tuning-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
@@ -176,23 +184,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     pretrain(&path, &device)?;
 
     // A head of six outputs: its weights have another shape and are left alone.
-    let pretrained = || Import::open(&path)?.partial().apply(Net::new(6, &device));
-    let (net, report) = pretrained()?;
+    let pretrained = |seed| {
+        Import::open(&path)?
+            .partial()
+            .apply(Net::new(6, seed, &device))
+    };
+    let (_, report) = pretrained(0)?;
     println!("taken over: {} tensors", report.loaded.len());
     println!("left alone: {}", report.other_shape.join(", "));
 
-    let scratch = Trainer::new(Net::new(6, &device), AdamW::torch());
-    let scratch = finetune(scratch)?;
-    let head = finetune(frozen(net, 1000))?;
-    let whole = finetune(frozen(pretrained()?.0, 15))?;
+    let mut found = [const { Vec::new() }; 3];
+    for seed in 0..RUNS {
+        let scratch = Trainer::new(Net::new(6, seed, &device), AdamW::torch());
+        let head = frozen(pretrained(seed)?.0, 1000);
+        let whole = frozen(pretrained(seed)?.0, 20);
+        for (values, trainer) in found.iter_mut().zip([scratch, head, whole]) {
+            values.push(100.0 * finetune(trainer, each, seed)?);
+        }
+    }
     std::fs::remove_dir_all(&folder)?;
-    println!("digits 5 to 9, 12 images of each:");
-    for (name, fitted) in [
-        ("from scratch", scratch),
-        ("the head alone", head),
-        ("the head, then all of it", whole),
-    ] {
-        println!("  {name:24}  {:5.1} %", 100.0 * accuracy(&fitted));
+    println!("digits 5 to 9, {each} images of each, mean of {RUNS} runs (least to most):");
+    let names = ["from scratch", "the head alone", "the head, then all of it"];
+    for (name, values) in names.into_iter().zip(found) {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(0.0, f64::max);
+        println!("  {name:24}  {mean:5.1} %  ({least:.1} to {most:.1})");
     }
     Ok(())
 }

@@ -32,6 +32,16 @@ pub enum TrainerError {
         /// What to do.
         remedy: &'static str,
     },
+    /// A recipe that somebody wrote doesn't say what a recipe can say.
+    #[error("`{}`{}: {problem}; correct it there", path.display(), at(*line))]
+    Recipe {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1, if it is known.
+        line: Option<usize>,
+        /// The field, what it says and what is allowed.
+        problem: String,
+    },
     /// A checkpoint was made by another model.
     #[error(
         "the checkpoint belongs to another model: {problem}; resume with the model it was made with, or start a new run"
@@ -119,6 +129,10 @@ pub enum TrainerError {
     /// A specification or a stored state can't be read.
     #[error(transparent)]
     Spec(#[from] firecraft_spec::SpecError),
+}
+
+fn at(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line}"))
 }
 
 impl TrainerError {

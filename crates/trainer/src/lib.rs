@@ -15,7 +15,7 @@
 //! | `optimizer.rs`, `clip.rs`, `penalty.rs`, `average.rs`, `recalibrate.rs` | burn's update rules with groups and a state by path; bounds on gradients; regularisers; EMA and SWA, and statistics that fit them |
 //! | `evaluate.rs`, `lr_find.rs`, `batch_size.rs`, `summary.rs` | metrics, answers, searches and tables outside a fit |
 //! | `export.rs`, `import.rs` | weights for inference; weights of other programs |
-//! | `recipe.rs`, `run_folder.rs`, `metrics.rs` | what a run is made from, where it lives, what was measured |
+//! | `recipe.rs`, `register.rs`, `run_folder.rs`, `metrics.rs` | what a run is made from, the names it may use, where it lives, what was measured |
 //! | `report/` | one HTML page per run, and one that compares runs |
 //!
 //! What must not live here: layers, initialisers, schedules, transforms and
@@ -52,6 +52,7 @@ mod optimizer;
 mod penalty;
 mod recalibrate;
 mod recipe;
+mod register;
 pub mod report;
 mod run_folder;
 mod source;
@@ -69,7 +70,7 @@ pub use batch_size::{BatchSizeSearch, find_batch_size};
 #[cfg(feature = "burn-train")]
 pub use burn_train::{BurnRenderer, BurnTask};
 pub use callback::{Callback, CallbackState};
-pub use callbacks::{CallbackConfig, CallbackTypes, register, register_in};
+pub use callbacks::{CallbackConfig, CallbackTypes};
 pub use clip::Clip;
 pub use error::TrainerError;
 pub use evaluate::{evaluate, predict, predict_views};
@@ -78,8 +79,8 @@ pub use export::{EXPORT_VERSION, Export};
 pub use import::{Import, ImportReport};
 pub use loader_source::LoaderSource;
 pub use loss::{
-    Asymmetric, BinaryCrossEntropy, CrossEntropy, JensenShannon, Loss, Reduction, RegressionLoss,
-    RegressionRule, SmoothTowards, smooth_labels,
+    Answers, Asymmetric, BinaryCrossEntropy, CrossEntropy, JensenShannon, Loss, LossConfig,
+    LossTypes, Reduction, RegressionLoss, RegressionRule, SmoothTowards, smooth_labels,
 };
 pub use lr_find::lr_find;
 pub use metrics::{EpochRow, History, Means, Metrics};
@@ -89,10 +90,13 @@ pub use optimizer::{Adam, AdamW, GroupRule, Optimizer, OptimizerConfig, Select, 
 pub use penalty::{Penalty, PenaltyRule};
 pub use recalibrate::recalibrate;
 pub use recipe::{Difference, PluginFile, RECIPE_VERSION, Recipe};
+pub use register::{register, register_in};
 pub use run_folder::RunFolder;
 pub use source::{BatchSource, InMemory, Labelled, Targets};
 pub use summary::{ModelSummary, SummaryRow};
-pub use task::{Classification, Regression, StepOutput, Supervised, Task, accuracy};
+pub use task::{
+    Classification, Regression, StepOutput, Supervised, SupervisedTask, Task, accuracy,
+};
 pub use trainer::{Fitted, NonFinite, Trainer};
 
 /// The examples of the guide, run as documentation tests.

@@ -1,20 +1,22 @@
 //! The recipe: everything that a run is made from, as a text file.
 
 mod build;
+mod text;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use firecraft_augment::Mixing;
-use firecraft_spec::{Spec, Value};
-use serde::{Deserialize, Serialize};
+use firecraft_spec::{Registries, Spec, Value};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::accumulation::AccumulateFrom;
 use crate::average::Average;
 use crate::clip::Clip;
 use crate::error::TrainerError;
 use crate::fit::setting;
-use crate::loss::CrossEntropy;
+use crate::loss::{self, LossTypes};
 use crate::optimizer::{AdamW, OptimizerConfig};
 use crate::penalty::Penalty;
 use crate::trainer::NonFinite;
@@ -107,9 +109,9 @@ pub struct Recipe {
     /// The mixing of batches (MixUp, CutMix), if there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mixing: Option<Mixing>,
-    /// The training loss.
-    #[serde(default)]
-    pub loss: CrossEntropy,
+    /// The training loss; a cross-entropy unless another type is named.
+    #[serde(default = "cross_entropy", deserialize_with = "loss_spec")]
+    pub loss: Spec,
     /// The callbacks that shape the run, such as early stopping.
     #[serde(default)]
     pub callbacks: Vec<Spec>,
@@ -134,6 +136,21 @@ fn one() -> u64 {
 
 fn val_loss() -> String {
     "val_loss".into()
+}
+
+fn cross_entropy() -> Spec {
+    Spec::new("cross_entropy")
+}
+
+/// A spec whose type may be left out.
+fn loss_spec<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spec, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Table(params) if !params.contains_key("type") => Ok(Spec {
+            params,
+            ..cross_entropy()
+        }),
+        value => firecraft_spec::from_value(&value).map_err(D::Error::custom),
+    }
 }
 
 fn is_val_loss(monitor: &str) -> bool {
@@ -189,7 +206,7 @@ impl Default for Recipe {
             average: None,
             penalties: Vec::new(),
             mixing: None,
-            loss: CrossEntropy::new(),
+            loss: cross_entropy(),
             callbacks: Vec::new(),
         }
     }
@@ -198,44 +215,37 @@ impl Default for Recipe {
 impl Recipe {
     /// Reads a recipe from TOML.
     ///
+    /// ```
+    /// use firecraft_trainer::Recipe;
+    ///
+    /// let text = Recipe::default().to_toml()?.replace("epochs = 1", "epoch = 1");
+    /// let error = Recipe::parse(&text).unwrap_err().to_string();
+    /// assert!(error.starts_with("`recipe.toml`, line 3: `epoch`: unknown field: did you mean `epochs`?"));
+    /// # Ok::<(), firecraft_trainer::TrainerError>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`TrainerError::Damaged`] with the line for text that is no recipe.
+    /// [`TrainerError::Recipe`] with the line, the field and what is allowed.
     pub fn parse(text: &str) -> Result<Self, TrainerError> {
-        Self::from_text(Path::new("recipe.toml"), text)
+        text::read(text).map_err(|mistake| mistake.of_author(Path::new("recipe.toml")))
     }
 
-    /// Reads a recipe file.
+    /// Reads a recipe file that somebody wrote; of a run's own copy,
+    /// [`RunFolder::recipe`](crate::RunFolder::recipe).
     ///
     /// # Errors
     ///
-    /// [`TrainerError::Io`] when it can't be read, [`TrainerError::Damaged`]
+    /// [`TrainerError::Io`] when it can't be read, [`TrainerError::Recipe`]
     /// when it is no recipe.
     pub fn load(path: &Path) -> Result<Self, TrainerError> {
-        let text = fs::read_to_string(path).map_err(TrainerError::io(
-            "read the recipe",
-            path,
-            "give the folder of an earlier run",
-        ))?;
-        Self::from_text(path, &text)
+        text::read(&text_of(path, "check the path")?).map_err(|mistake| mistake.of_author(path))
     }
 
-    fn from_text(path: &Path, text: &str) -> Result<Self, TrainerError> {
-        const REMEDY: &str = "restore the file or start a new run";
-        let recipe: Self = toml::from_str(text).map_err(|error| {
-            let place = error.span().map_or(0, |span| span.start);
-            let line = text[..place.min(text.len())].matches('\n').count() + 1;
-            TrainerError::damaged(path, format!("line {line}: {}", error.message()), REMEDY)
-        })?;
-        if recipe.version != RECIPE_VERSION {
-            let problem = format!(
-                "its version is {}, this program reads {RECIPE_VERSION}",
-                recipe.version
-            );
-            return Err(TrainerError::damaged(path, problem, REMEDY));
-        }
-        recipe.check()?;
-        Ok(recipe)
+    /// Reads the recipe that a run keeps: nobody should have changed it.
+    pub(crate) fn load_stored(path: &Path) -> Result<Self, TrainerError> {
+        let text = text_of(path, "give the folder of an earlier run")?;
+        text::read(&text).map_err(|mistake| mistake.of_run(path))
     }
 
     /// The recipe as TOML.
@@ -288,8 +298,22 @@ impl Recipe {
                 setting("mixing", &problem, "what Mixing documents")
             })?;
         }
-        self.loss.check()?;
+        self.check_loss()?;
         self.optimizer.build().map(|_| ())
+    }
+
+    /// Checks a loss of this crate; one of another may be registered later.
+    fn check_loss(&self) -> Result<(), TrainerError> {
+        let mut registries = Registries::new();
+        loss::register(&mut registries)?;
+        if registries
+            .get::<LossTypes>()?
+            .contains(&self.loss.type_name)
+        {
+            let built = registries.build::<LossTypes>(&self.loss);
+            built.map_err(|error| error.under("loss"))?;
+        }
+        Ok(())
     }
 
     /// Compares with the recipe that is asked for now.
@@ -324,6 +348,10 @@ impl Recipe {
         compare(String::new(), &found, &asked, &mut differences);
         Ok(differences)
     }
+}
+
+fn text_of(path: &Path, remedy: &'static str) -> Result<String, TrainerError> {
+    fs::read_to_string(path).map_err(TrainerError::io("read the recipe", path, remedy))
 }
 
 /// A field in which two recipes differ.

@@ -96,7 +96,7 @@ impl RunFolder {
     ///
     /// [`TrainerError::Damaged`] when `recipe.toml` is no recipe.
     pub fn recipe(&self) -> Result<Recipe, TrainerError> {
-        Recipe::load(&self.path.join(RECIPE))
+        Recipe::load_stored(&self.path.join(RECIPE))
     }
 
     /// The store of the run's checkpoints.
@@ -162,6 +162,27 @@ mod tests {
             RunFolder::open(&path).unwrap().recipe().unwrap(),
             Recipe::default()
         );
+    }
+
+    #[test]
+    fn the_recipe_of_a_run_that_was_changed_is_called_damaged() {
+        let parent = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(parent.path(), "digits", &Recipe::default()).unwrap();
+        let path = run.path().join(RECIPE);
+        let whole = fs::read_to_string(&path).unwrap();
+        for (from, to, part) in [
+            ("epochs = 1", "epochs = 0", "`epochs` is 0"),
+            ("epochs = 1", "epoch = 1", "did you mean `epochs`"),
+            ("epochs = 1", "epochs =", "line 3"),
+        ] {
+            fs::write(&path, whole.replace(from, to)).unwrap();
+            let error = run.recipe().unwrap_err();
+            assert!(matches!(error, TrainerError::Damaged { .. }));
+            let error = error.to_string();
+            assert!(error.contains("is damaged: line 3"), "{error}");
+            assert!(error.contains(part), "{error}");
+            assert!(error.ends_with("restore the file or start a new run"));
+        }
     }
 
     #[test]

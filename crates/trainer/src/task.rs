@@ -2,10 +2,10 @@
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, s};
 
 use crate::error::TrainerError;
-use crate::loss::{CrossEntropy, Loss, RegressionLoss};
+use crate::loss::{Answers, CrossEntropy, Loss, RegressionLoss};
 use crate::source::{Labelled, Targets};
 
 /// Computes the loss and the metrics of a batch.
@@ -71,7 +71,7 @@ impl StepOutput {
     /// The weighted sum of several losses, `Σ wᵢ ℓᵢ`; each is a metric too.
     ///
     /// ```
-    /// use burn::tensor::{Device, Tensor};
+    /// use burn::tensor::{Device, Tensor, s};
     /// use firecraft_trainer::StepOutput;
     ///
     /// let loss = |value: f32| Tensor::<1>::from_data([value], &Device::flex());
@@ -168,27 +168,11 @@ impl<M: Supervised, L: Loss> Task<M> for Classification<L> {
     type Batch = Labelled<M::Input>;
 
     fn train_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
-        let logits = model.forward(batch.inputs);
-        if let Err(error) = check_labels(&batch.targets, &logits, "training") {
-            return StepOutput::failed(error, &logits.device());
-        }
-        let accuracy = accuracy(logits.clone().without_autodiff(), &batch.targets);
-        let samples = batch.targets.len() as u64;
-        let loss = self
-            .loss
-            .forward(logits, &batch.targets, batch.weights.as_ref());
-        StepOutput::new(loss, samples).metric("accuracy", accuracy)
+        train_step(model, batch, &self.loss, Answers::Classes)
     }
 
     fn eval_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
-        let logits = model.forward(batch.inputs);
-        if let Err(error) = check_labels(&batch.targets, &logits, "validation") {
-            return StepOutput::failed(error, &logits.device());
-        }
-        let accuracy = accuracy(logits.clone(), &batch.targets);
-        let samples = batch.targets.len() as u64;
-        StepOutput::new(self.loss.evaluation(logits, &batch.targets), samples)
-            .metric("accuracy", accuracy)
+        eval_step(model, batch, &self.loss, Answers::Classes)
     }
 
     fn check(&self) -> Result<(), TrainerError> {
@@ -210,20 +194,11 @@ impl<M: Supervised> Task<M> for Regression {
     type Batch = Labelled<M::Input>;
 
     fn train_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
-        let said = model.forward(batch.inputs);
-        let error = absolute_error(said.clone().without_autodiff(), &batch.targets);
-        let samples = batch.targets.len() as u64;
-        let loss = self
-            .loss
-            .forward(said, &batch.targets, batch.weights.as_ref());
-        StepOutput::new(loss, samples).metric("mae", error)
+        train_step(model, batch, &self.loss, Answers::Numbers)
     }
 
     fn eval_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
-        let said = model.forward(batch.inputs);
-        let error = absolute_error(said.clone(), &batch.targets);
-        let samples = batch.targets.len() as u64;
-        StepOutput::new(self.loss.evaluation(said, &batch.targets), samples).metric("mae", error)
+        eval_step(model, batch, &self.loss, Answers::Numbers)
     }
 
     fn check(&self) -> Result<(), TrainerError> {
@@ -231,17 +206,103 @@ impl<M: Supervised> Task<M> for Regression {
     }
 }
 
+/// Training of a [`Supervised`] model with a loss that is chosen at run time:
+/// as [`Classification`] or as [`Regression`], whichever the loss
+/// [answers](Loss::answers) for. [`Recipe::task`](crate::Recipe::task) makes it.
+pub struct SupervisedTask {
+    /// The training loss.
+    pub loss: Box<dyn Loss>,
+}
+
+impl std::fmt::Debug for SupervisedTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let answers = self.loss.answers();
+        f.debug_struct("SupervisedTask")
+            .field("answers", &answers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<M: Supervised> Task<M> for SupervisedTask {
+    type Batch = Labelled<M::Input>;
+
+    fn train_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
+        train_step(model, batch, &*self.loss, self.loss.answers())
+    }
+
+    fn eval_step(&self, model: &M, batch: Self::Batch) -> StepOutput {
+        eval_step(model, batch, &*self.loss, self.loss.answers())
+    }
+
+    fn check(&self) -> Result<(), TrainerError> {
+        self.loss.check()
+    }
+}
+
+fn train_step<M: Supervised>(
+    model: &M,
+    batch: Labelled<M::Input>,
+    loss: &dyn Loss,
+    answers: Answers,
+) -> StepOutput {
+    let output = model.forward(batch.inputs);
+    let targets = &batch.targets;
+    if let Err(error) = check_targets(targets, &output, loss.views(), "training") {
+        return StepOutput::failed(error, &output.device());
+    }
+    let samples = targets.len();
+    // Of several views of the samples, the first has the targets.
+    let said = output.clone().without_autodiff().slice(s![0..samples]);
+    let (name, value) = metric(answers, said, targets);
+    let loss = loss.forward(output, targets, batch.weights.as_ref());
+    StepOutput::new(loss, samples as u64).metric(name, value)
+}
+
+fn eval_step<M: Supervised>(
+    model: &M,
+    batch: Labelled<M::Input>,
+    loss: &dyn Loss,
+    answers: Answers,
+) -> StepOutput {
+    let output = model.forward(batch.inputs);
+    let targets = &batch.targets;
+    if let Err(error) = check_targets(targets, &output, 1, "validation") {
+        return StepOutput::failed(error, &output.device());
+    }
+    let (name, value) = metric(answers, output.clone(), targets);
+    StepOutput::new(loss.evaluation(output, targets), targets.len() as u64).metric(name, value)
+}
+
+/// The metric beside the loss; `said` is off the autodiff tape.
+fn metric(answers: Answers, said: Tensor<2>, targets: &Targets) -> (&'static str, Tensor<1>) {
+    match answers {
+        Answers::Classes => ("accuracy", accuracy(said, targets)),
+        Answers::Numbers => ("mae", absolute_error(said, targets)),
+    }
+}
+
 fn absolute_error(said: Tensor<2>, targets: &Targets) -> Tensor<1> {
     RegressionLoss::absolute().forward(said, &targets.clone().without_autodiff(), None)
 }
 
-/// Backends do what they like with an index that is out of range.
-fn check_labels(
+/// Backends do what they like with an index that is out of range, and panic at
+/// rows that don't fit.
+fn check_targets(
     targets: &Targets,
-    logits: &Tensor<2>,
+    output: &Tensor<2>,
+    views: usize,
     split: &'static str,
 ) -> Result<(), TrainerError> {
-    let classes = logits.dims()[1];
+    let [rows, classes] = output.dims();
+    let samples = targets.len();
+    if rows != samples && rows != samples * views {
+        return Err(TrainerError::Data {
+            split,
+            problem: format!(
+                "the model says {rows} rows for {samples} targets; give each row a target"
+            ),
+        });
+    }
     match targets {
         Targets::Classes(labels) => {
             let labels = labels.to_data();
@@ -290,4 +351,79 @@ pub fn accuracy(logits: Tensor<2>, targets: &Targets) -> Tensor<1> {
             .argmax(1),
     };
     predicted.equal(right).float().mean()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loss::JensenShannon;
+    use burn::nn::{Linear, LinearConfig};
+    use burn::tensor::Int;
+
+    #[derive(Module, Debug)]
+    struct Net {
+        layer: Linear,
+    }
+
+    impl Supervised for Net {
+        type Input = Tensor<2>;
+
+        fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+            self.layer.forward(x)
+        }
+    }
+
+    fn batch(rows: usize, targets: Targets) -> Labelled<Tensor<2>> {
+        Labelled {
+            inputs: Tensor::ones([rows, 2], &Device::flex().autodiff()),
+            targets,
+            weights: None,
+        }
+    }
+
+    fn classes(labels: &[i64]) -> Targets {
+        Targets::Classes(Tensor::<1, Int>::from_data(labels, &Device::flex()))
+    }
+
+    #[test]
+    fn rows_without_targets_are_an_error_unless_the_loss_takes_views() {
+        let device = Device::flex().autodiff();
+        let net = Net {
+            layer: LinearConfig::new(2, 2).init(&device),
+        };
+        let one = Classification::default();
+        let error = one.train_step(&net, batch(6, classes(&[0, 1]))).error;
+        let error = error.unwrap().to_string();
+        assert!(error.contains("6 rows for 2 targets"), "{error}");
+        let views = Classification {
+            loss: JensenShannon::timm(),
+        };
+        let output = views.train_step(&net, batch(6, classes(&[0, 1])));
+        assert!(output.error.is_none());
+        assert_eq!((output.samples, output.metrics[0].0), (2, "accuracy"));
+        // Equal inputs: one of the two classes is right.
+        assert_eq!(output.metrics[0].1.clone().into_scalar::<f32>(), 0.5);
+        let evaluation = views.eval_step(&net, batch(6, classes(&[0, 1])));
+        assert!(evaluation.error.is_some(), "there are no views in evaluation");
+    }
+
+    #[test]
+    fn a_loss_of_numbers_measures_their_error() {
+        let device = Device::flex().autodiff();
+        let net = Net {
+            layer: LinearConfig::new(2, 1).init(&device),
+        };
+        let task = SupervisedTask {
+            loss: Box::new(RegressionLoss::absolute()),
+        };
+        let numbers = |columns| Targets::Values(Tensor::zeros([3, columns], &Device::flex()));
+        let output = task.eval_step(&net, batch(3, numbers(1)));
+        let (name, mae) = output.metrics[0].clone();
+        assert_eq!(name, "mae");
+        let loss = output.loss.into_scalar::<f32>();
+        assert_eq!(mae.into_scalar::<f32>(), loss);
+        let error = task.train_step(&net, batch(3, numbers(4))).error;
+        let error = error.unwrap().to_string();
+        assert!(error.contains("4 columns, the model says 1"), "{error}");
+    }
 }

@@ -1,9 +1,9 @@
 //! Bad input of whole runs: what is wrong is named, and nothing is lost.
 //!
-//! Elsewhere: a loss that is no number, a label out of range and an empty
-//! source (`fit.rs`), another model, seed or data set (`resume.rs`), a class
-//! folder without an image and a damaged image (`firecraft-data`), every fault
-//! of the disk at every operation (`checkpoint/store.rs`, `crash.rs`).
+//! Elsewhere: a loss that is no number and a label out of range (`fit.rs`),
+//! another model, seed or data set (`resume.rs`), a damaged image by itself
+//! (`firecraft-data`), every fault of the disk at every operation
+//! (`checkpoint/store.rs`, `crash.rs`).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -205,6 +205,23 @@ fn more_classes_than_outputs_and_an_empty_class_are_named() {
     fs::create_dir(folder.path().join("nothing")).unwrap();
     let error = fit_photos(folder.path(), CorruptPolicy::Error, 4).unwrap_err();
     assert!(error.to_string().contains("nothing: got none"), "{error}");
+}
+
+#[test]
+fn an_empty_data_set_is_refused_before_the_first_step() {
+    let _alone = support::alone();
+    let trainer = || Trainer::new(Net::new(1), Sgd::torch());
+    let training = trainer().fit(train(0), valid()).unwrap_err();
+    let validation = trainer().fit(train(2), train(0)).unwrap_err();
+    for (split, error) in [("training", training), ("validation", validation)] {
+        let error = error.to_string();
+        assert!(error.contains(split), "{error}");
+        assert!(error.contains("no batch; check the path"), "{error}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let error = fit_photos(folder.path(), CorruptPolicy::Skip, 2).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("one folder per class"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use firecraft::core_tensor::device;
 use firecraft::schedule::{LrFinderConfig, Suggestion, sparkline};
-use firecraft::trainer::{Classification, RunFolder, Trainer, lr_find};
+use firecraft::trainer::{RunFolder, Trainer, lr_find, register_in};
 
 use crate::args::Args;
 use crate::data::Data;
@@ -20,8 +20,9 @@ pub(crate) fn run(args: &Args) -> Result<(), DigitsError> {
     let device: Device = device::select(args.device.as_deref())?;
     let data = Data::load(args.data.as_deref())?;
     let recipe = setup::recipe(args, &data)?;
-    let registries = setup::registries(&recipe)?;
+    let mut registries = setup::registries(&recipe)?;
     let folder = RunFolder::create(&args.out, "digits-lr-find", &recipe)?;
+    register_in(&mut registries, folder.path())?;
     let Setup {
         model, in_loader, ..
     } = setup::build(&recipe, &registries, &device)?;
@@ -34,9 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<(), DigitsError> {
         device: &device,
     };
     let trainer = Trainer::new(model, recipe.optimizer.build()?)
-        .task(Classification {
-            loss: recipe.loss.clone(),
-        })
+        .task(recipe.task(&registries)?)
         .seed(recipe.seed)
         .accumulate(recipe.accumulate);
     let source = run.source(&data.splits.train, true, in_loader)?;

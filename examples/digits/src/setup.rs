@@ -11,7 +11,7 @@ use firecraft::data::Normalizer;
 use firecraft::init::{Activation, InitPlan, Normal};
 use firecraft::key::Key;
 use firecraft::spec::{Registries, Spec, SpecError};
-use firecraft::trainer::{AdamW, CrossEntropy, OptimizerConfig, Recipe};
+use firecraft::trainer::{AdamW, CrossEntropy, LossConfig as _, OptimizerConfig, Recipe};
 use serde::Deserialize;
 
 use crate::args::{Args, Technique};
@@ -52,7 +52,7 @@ pub(crate) fn recipe(args: &Args, data: &Data) -> Result<Recipe, DigitsError> {
                 .with_weight_decay(0.02)
                 .without_decay_of_vectors(),
         ),
-        loss: CrossEntropy::new().with_label_smoothing(0.05),
+        loss: CrossEntropy::new().with_label_smoothing(0.05).spec()?,
         ..Recipe::default()
     };
     overlay(&mut recipe, args);

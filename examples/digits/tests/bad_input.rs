@@ -243,5 +243,29 @@ fn resuming_the_run_of_another_model_is_refused_and_changes_nothing() {
 fn a_damaged_recipe_is_refused() {
     let (_out, folder) = finished();
     std::fs::write(folder.join("recipe.toml"), "seed = ").unwrap();
-    refused(&["--resume", text(&folder)], &["recipe.toml", "line 1"]);
+    refused(
+        &["--resume", text(&folder)],
+        &["recipe.toml` is damaged", "line 1", "restore the file"],
+    );
+}
+
+#[test]
+fn a_mistake_in_a_recipe_of_ones_own_is_answered_with_its_line_and_what_is_allowed() {
+    let (_out, folder) = finished();
+    let recipe = std::fs::read_to_string(folder.join("recipe.toml")).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let written = out.path().join("mine.toml");
+    let runs = out.path().join("runs");
+    let line = 1 + recipe
+        .lines()
+        .position(|line| line.starts_with("epochs ="))
+        .unwrap();
+    std::fs::write(&written, recipe.replacen("epochs =", "epcohs =", 1)).unwrap();
+    let args = ["--recipe", text(&written), "--out", text(&runs)];
+    let line = format!("mine.toml`, line {line}: `epcohs`");
+    refused(
+        &args,
+        &[&line, "did you mean `epochs`?", "correct it there"],
+    );
+    assert!(!runs.exists());
 }

@@ -29,8 +29,8 @@ use firecraft::schedule::Schedulers;
 use firecraft::trainer::callbacks::{CsvLogger, ProgressBar};
 use firecraft::trainer::report::{Predictions, Report};
 use firecraft::trainer::{
-    BatchSource as _, CrossEntropy, Fitted, LoaderSource, OptimizerConfig, Recipe, RunFolder,
-    Targets,
+    BatchSource as _, CrossEntropy, Fitted, LoaderSource, LossConfig as _, OptimizerConfig, Recipe,
+    RunFolder, Targets,
 };
 
 use model::Net;
@@ -130,6 +130,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     } else {
         Spec::new("constant").with("value", PEAK_RATE / 4.0)
     };
+    let loss = CrossEntropy::new().with_label_smoothing(0.05);
     let recipe = Recipe {
         seed: args.seed,
         epochs: args.epochs,
@@ -153,7 +154,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .with_weight_decay(0.02)
                 .without_decay_of_vectors(),
         ),
-        loss: CrossEntropy::new().with_label_smoothing(0.05),
+        loss: loss.spec()?,
         ..Recipe::default()
     };
     let folder = RunFolder::create(&args.out, "fashion-mnist", &recipe)?;
@@ -163,9 +164,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok::<_, Box<dyn Error>>(source.with_normalizer(normalizer.clone()))
     };
     let fitted = Trainer::new(net, recipe.optimizer.build()?)
-        .task(Classification {
-            loss: recipe.loss.clone(),
-        })
+        .task(Classification { loss })
         .schedule(firecraft::registries()?.build::<Schedulers>(&schedule)?)
         .epochs(args.epochs)
         .seed(args.seed)

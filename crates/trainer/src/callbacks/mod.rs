@@ -19,7 +19,7 @@
 //! | stop after a time | [`TimeLimit`] |
 //! | stop in good order when the loss is no number | [`TerminateOnNan`] |
 //! | a few lines of one's own | [`Lambda`] |
-//! | any of these by its name in a recipe | [`register`] |
+//! | any of these by its name in a recipe | [`register`](crate::register) |
 
 mod checkpoint;
 mod csv_logger;
@@ -52,7 +52,8 @@ pub use loss_guard::{LossGuard, LossGuardConfig, Remedy};
 pub use plateau::{ReduceLrOnPlateau, ReduceLrOnPlateauSettings};
 pub use profiler::{Profile, Profiler, ProfilerConfig, Times};
 pub use progress_bar::{ProgressBar, ProgressBarConfig};
-pub use registry::{CallbackConfig, CallbackTypes, register, register_in};
+pub(crate) use registry::register_all;
+pub use registry::{CallbackConfig, CallbackTypes};
 use registry::{at_least_one, seconds};
 pub use save_weights::{SaveWeights, SaveWeightsConfig};
 pub use tensorboard::{TensorBoard, TensorBoardConfig};

@@ -1,6 +1,6 @@
 //! Callbacks by name: what recipes reach.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use firecraft_spec::{Kind, Registries, Registry, Spec, SpecError};
@@ -82,60 +82,25 @@ pub trait CallbackConfig: Serialize + DeserializeOwned {
     }
 }
 
-/// Adds every callback that a recipe can name; paths in their settings are
-/// those of the process. [`register_in`] gives them a folder.
-///
-/// [`Lambda`](super::Lambda) and [`Interrupt`](super::Interrupt) hold code and
-/// a flag of the program and have no name.
-///
-/// ```
-/// use firecraft_spec::{Registries, Spec};
-/// use firecraft_trainer::{CallbackTypes, register};
-///
-/// let mut registries = Registries::new();
-/// register(&mut registries)?;
-/// let wrong = Spec::new("time_limit").with("seconds", -1.0);
-/// let error = registries.build::<CallbackTypes>(&wrong).err().unwrap();
-/// assert_eq!(
-///     error.to_string(),
-///     "time_limit: `seconds` is -1, allowed is a finite number of at least 0",
-/// );
-/// # Ok::<(), firecraft_spec::SpecError>(())
-/// ```
-///
-/// # Errors
-///
-/// [`SpecError::Duplicate`] if a name is taken.
-pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
-    register_in(registries, "")
-}
-
-/// [`register`] for a run folder: relative paths are below it.
-///
-/// # Errors
-///
-/// [`SpecError::Duplicate`] if a name is taken.
-pub fn register_in(
-    registries: &mut Registries,
-    folder: impl Into<PathBuf>,
-) -> Result<(), SpecError> {
-    let folder = folder.into();
+/// Adds every callback that a recipe can name; relative paths in their settings
+/// are below `folder`.
+pub(crate) fn register_all(registries: &mut Registries, folder: &Path) -> Result<(), SpecError> {
     let registry = registries.get_mut::<CallbackTypes>();
-    add::<CheckpointConfig>(registry, &folder)?;
-    add::<CsvLoggerConfig>(registry, &folder)?;
-    add::<EarlyStoppingSettings>(registry, &folder)?;
-    add::<FreezeStatisticsConfig>(registry, &folder)?;
-    add::<GradualUnfreezingConfig>(registry, &folder)?;
-    add::<JsonlLoggerConfig>(registry, &folder)?;
-    add::<LossGuardConfig>(registry, &folder)?;
-    add::<ProfilerConfig>(registry, &folder)?;
-    add::<ProgressBarConfig>(registry, &folder)?;
-    add::<ReduceLrOnPlateauSettings>(registry, &folder)?;
-    add::<SaveWeightsConfig>(registry, &folder)?;
-    add::<TensorBoardConfig>(registry, &folder)?;
-    add::<TerminateOnNanConfig>(registry, &folder)?;
-    add::<TimeLimitConfig>(registry, &folder)?;
-    add::<TimingLoggerConfig>(registry, &folder)
+    add::<CheckpointConfig>(registry, folder)?;
+    add::<CsvLoggerConfig>(registry, folder)?;
+    add::<EarlyStoppingSettings>(registry, folder)?;
+    add::<FreezeStatisticsConfig>(registry, folder)?;
+    add::<GradualUnfreezingConfig>(registry, folder)?;
+    add::<JsonlLoggerConfig>(registry, folder)?;
+    add::<LossGuardConfig>(registry, folder)?;
+    add::<ProfilerConfig>(registry, folder)?;
+    add::<ProgressBarConfig>(registry, folder)?;
+    add::<ReduceLrOnPlateauSettings>(registry, folder)?;
+    add::<SaveWeightsConfig>(registry, folder)?;
+    add::<TensorBoardConfig>(registry, folder)?;
+    add::<TerminateOnNanConfig>(registry, folder)?;
+    add::<TimeLimitConfig>(registry, folder)?;
+    add::<TimingLoggerConfig>(registry, folder)
 }
 
 fn add<C: CallbackConfig + 'static>(
@@ -200,7 +165,7 @@ mod tests {
 
     fn registries(folder: &Path) -> Registries {
         let mut registries = Registries::new();
-        register_in(&mut registries, folder).unwrap();
+        register_all(&mut registries, folder).unwrap();
         registries
     }
 

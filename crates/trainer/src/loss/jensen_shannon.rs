@@ -106,6 +106,10 @@ impl Loss for JensenShannon {
         CrossEntropy::new().forward(output, targets, None)
     }
 
+    fn views(&self) -> usize {
+        self.splits
+    }
+
     fn check(&self) -> Result<(), TrainerError> {
         let (splits, alpha, smoothing) = (self.splits as f64, self.alpha, self.label_smoothing);
         check_range("splits", splits, self.splits >= 2, "at least 2")?;

@@ -7,12 +7,15 @@
 //! | [`Asymmetric`] | many easy negatives |
 //! | [`JensenShannon`] | several augmentations of each sample (AugMix) |
 //! | [`RegressionLoss`] | numbers |
+//!
+//! Recipes reach them by name through [`LossTypes`](crate::LossTypes).
 
 mod asymmetric;
 mod binary;
 mod cross_entropy;
 mod jensen_shannon;
 mod reduction;
+mod registry;
 mod regression;
 
 pub use asymmetric::Asymmetric;
@@ -20,6 +23,8 @@ pub use binary::{BinaryCrossEntropy, SmoothTowards};
 pub use cross_entropy::CrossEntropy;
 pub use jensen_shannon::JensenShannon;
 pub use reduction::Reduction;
+pub(crate) use registry::register;
+pub use registry::{LossConfig, LossTypes};
 pub use regression::{RegressionLoss, RegressionRule};
 
 use burn::tensor::{Int, Tensor};
@@ -42,6 +47,17 @@ pub trait Loss {
         self.forward(output, targets, None)
     }
 
+    /// What the outputs are, which decides the metric beside the loss.
+    fn answers(&self) -> Answers {
+        Answers::Classes
+    }
+
+    /// Rows of the output per target: above 1 for a loss that compares several
+    /// views of each sample, one part of the batch after another.
+    fn views(&self) -> usize {
+        1
+    }
+
     /// Checks the settings before the first step.
     ///
     /// # Errors
@@ -49,6 +65,43 @@ pub trait Loss {
     /// [`TrainerError::Setting`] for a value outside its range.
     fn check(&self) -> Result<(), TrainerError> {
         Ok(())
+    }
+}
+
+/// What a model that is trained with a [`Loss`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// Logits of classes; the metric is `accuracy`.
+    Classes,
+    /// Numbers; the metric is `mae`, the mean absolute error.
+    Numbers,
+}
+
+/// A loss that is chosen at run time.
+impl<L: Loss + ?Sized> Loss for Box<L> {
+    fn forward(
+        &self,
+        output: Tensor<2>,
+        targets: &Targets,
+        weights: Option<&Tensor<1>>,
+    ) -> Tensor<1> {
+        (**self).forward(output, targets, weights)
+    }
+
+    fn evaluation(&self, output: Tensor<2>, targets: &Targets) -> Tensor<1> {
+        (**self).evaluation(output, targets)
+    }
+
+    fn answers(&self) -> Answers {
+        (**self).answers()
+    }
+
+    fn views(&self) -> usize {
+        (**self).views()
+    }
+
+    fn check(&self) -> Result<(), TrainerError> {
+        (**self).check()
     }
 }
 

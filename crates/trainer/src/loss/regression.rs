@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{Loss, Reduction, check_range, one_hot};
+use super::{Answers, Loss, Reduction, check_range, one_hot};
 use crate::error::TrainerError;
 use crate::source::Targets;
 
@@ -102,6 +102,10 @@ impl Loss for RegressionLoss {
 
     fn evaluation(&self, output: Tensor<2>, targets: &Targets) -> Tensor<1> {
         Self::of(self.rule).forward(output, targets, None)
+    }
+
+    fn answers(&self) -> Answers {
+        Answers::Numbers
     }
 
     fn check(&self) -> Result<(), TrainerError> {

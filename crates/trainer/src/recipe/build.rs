@@ -6,11 +6,12 @@ use firecraft_spec::Registries;
 use super::Recipe;
 use crate::callbacks::CallbackTypes;
 use crate::error::TrainerError;
-use crate::task::{Classification, Supervised};
+use crate::loss::LossTypes;
+use crate::task::{Supervised, SupervisedTask};
 use crate::trainer::Trainer;
 
 impl Recipe {
-    /// A trainer of a classifier with all that the recipe says of the training:
+    /// A trainer of a [`Supervised`] model with all that the recipe says of the training:
     /// optimiser, schedule, loss, clipping, averages, penalties, lengths,
     /// evaluations, seed, and the callbacks that it names.
     ///
@@ -64,12 +65,10 @@ impl Recipe {
         &self,
         model: M,
         registries: &Registries,
-    ) -> Result<Trainer<M>, TrainerError> {
+    ) -> Result<Trainer<M, SupervisedTask>, TrainerError> {
         self.check()?;
         let mut trainer = Trainer::new(model, self.optimizer.build()?)
-            .task(Classification {
-                loss: self.loss.clone(),
-            })
+            .task(self.task(registries)?)
             .schedule(registries.build::<Schedulers>(&self.schedule)?)
             .monitor(&self.monitor)
             .epochs(self.epochs)
@@ -107,5 +106,18 @@ impl Recipe {
             trainer = trainer.callbacks([callback]);
         }
         Ok(trainer)
+    }
+
+    /// What the model is trained for: the loss that the recipe names, and the
+    /// metric that goes with it.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Spec`] for a type or a parameter that the registry of
+    /// [`LossTypes`] doesn't know.
+    pub fn task(&self, registries: &Registries) -> Result<SupervisedTask, TrainerError> {
+        let loss = registries.build::<LossTypes>(&self.loss);
+        let loss = loss.map_err(|error| error.under("loss"))?;
+        Ok(SupervisedTask { loss })
     }
 }

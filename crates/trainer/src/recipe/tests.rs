@@ -1,6 +1,7 @@
 //! Recipes as text, their ranges, and the trainer that they make.
 
 use super::*;
+use crate::loss::{Answers, RegressionLoss};
 use crate::task::Supervised;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -117,7 +118,7 @@ fn ranges_of_all_settings_are_checked() {
 fn a_recipe_makes_its_trainer_and_names_the_callback_that_it_cannot_build() {
     let mut registries = Registries::new();
     firecraft_schedule::register(&mut registries).unwrap();
-    crate::callbacks::register(&mut registries).unwrap();
+    crate::register(&mut registries).unwrap();
     let model = || {
         let device = Device::flex().autodiff();
         let layer = LinearConfig::new(2, 2).init(&device);
@@ -135,6 +136,49 @@ fn a_recipe_makes_its_trainer_and_names_the_callback_that_it_cannot_build() {
     wrong.callbacks[1] = Spec::new("terminate_on_nun");
     let error = wrong.trainer(model(), &registries).unwrap_err().to_string();
     assert!(error.contains("did you mean `terminate_on_nan`"), "{error}");
+}
+
+#[test]
+fn a_loss_is_named_or_a_cross_entropy_and_trains_with_its_metric() {
+    let mut registries = Registries::new();
+    crate::register(&mut registries).unwrap();
+    let with = |loss: &str| {
+        let text = recipe().to_toml().unwrap();
+        let (before, _) = text.split_once("\n[loss]").unwrap();
+        let top = format!("loss = {loss}\n");
+        let rest = text.split_once("\n[optimizer]").unwrap().1;
+        let before = before.split_once("\n[optimizer]").map_or(before, |b| b.0);
+        let rest = rest.split_once("\n[loss]").map_or(rest, |r| r.0);
+        Recipe::parse(&format!("{top}{before}\n[optimizer]{rest}")).unwrap()
+    };
+    let answers = |recipe: &Recipe| recipe.task(&registries).unwrap().loss.answers();
+    // Files of older runs have no type.
+    let untyped = with("{ label_smoothing = 0.1 }");
+    let named = with("{ type = 'cross_entropy', label_smoothing = 0.1 }");
+    assert_eq!(untyped, named);
+    assert_eq!(answers(&named), Answers::Classes);
+    assert_eq!(
+        with("'jensen_shannon'")
+            .task(&registries)
+            .unwrap()
+            .loss
+            .views(),
+        3
+    );
+    let huber = with("{ type = 'regression', rule = { type = 'huber', delta = 2.0 } }");
+    assert_eq!(answers(&huber), Answers::Numbers);
+    assert_eq!(Recipe::parse(&huber.to_toml().unwrap()).unwrap(), huber);
+    // One of another crate is known to the registry only.
+    let other = with("{ type = 'hinge', margin = 1.0 }");
+    let error = other.task(&registries).err().unwrap().to_string();
+    assert!(error.contains("unknown loss `hinge`"), "{error}");
+    let scaled = registries.get_mut::<LossTypes>();
+    scaled
+        .register("hinge", "a margin", |_, _| {
+            Ok(Box::new(RegressionLoss::absolute()))
+        })
+        .unwrap();
+    assert!(other.task(&registries).is_ok());
 }
 
 #[test]
@@ -165,10 +209,13 @@ fn unknown_fields_versions_and_ranges_are_refused() {
     assert!(Recipe::parse(&extra).is_err());
     let later = text.replace("version = 1", "version = 2");
     let error = Recipe::parse(&later).unwrap_err().to_string();
-    assert!(error.contains("version is 2"), "{error}");
+    assert!(error.contains("`version` is 2"), "{error}");
     let zero = text.replace("epochs = 1", "epochs = 0");
     let error = Recipe::parse(&zero).unwrap_err().to_string();
-    assert_eq!(error, "`epochs` is 0, allowed is at least 1");
+    assert!(
+        error.contains("`epochs` is 0, allowed is at least 1"),
+        "{error}"
+    );
     let error = Recipe::parse("seed = ").unwrap_err().to_string();
     assert!(error.contains("line 1"), "{error}");
     assert!(!error.contains('\n'), "{error}");

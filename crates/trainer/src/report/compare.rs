@@ -31,7 +31,7 @@ impl ComparedRun {
     /// [`TrainerError::Io`] when a file can't be read,
     /// [`TrainerError::Damaged`] when it doesn't hold what it should.
     pub fn read(folder: &Path) -> Result<Self, TrainerError> {
-        let recipe = Recipe::load(&folder.join("recipe.toml"))?;
+        let recipe = Recipe::load_stored(&folder.join("recipe.toml"))?;
         let path = folder.join("history.csv");
         let text = fs::read_to_string(&path).map_err(TrainerError::io(
             "read the history",
