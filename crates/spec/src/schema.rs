@@ -80,6 +80,8 @@ pub(crate) fn describe<T: DeserializeOwned + Serialize>() -> Described {
 fn set_default(schema: &mut Table, field: &str, value: Value) {
     if let Some(Value::Table(properties)) = schema.get_mut("properties")
         && let Some(Value::Table(property)) = properties.get_mut(field)
+        // Some types are written in another form than they are read.
+        && (property.get("type") != Some(&"object".into()) || value.as_table().is_some())
     {
         property.insert("default", value);
     }
@@ -166,6 +168,8 @@ struct Watch {
     left_out: BTreeSet<(String, String)>,
     /// The struct that is given a field it doesn't know.
     surplus: Option<String>,
+    /// Lists of what no sample suits.
+    empty: BTreeSet<String>,
     /// The innermost place that was not content.
     failed: Option<String>,
 }
@@ -175,6 +179,7 @@ struct Study {
     shapes: BTreeMap<String, Shape>,
     /// Alternatives that can be read.
     good: BTreeMap<String, Vec<usize>>,
+    empty: BTreeSet<String>,
 }
 
 impl Study {
@@ -192,8 +197,16 @@ impl Study {
             let pick = tried.entry(path.clone()).or_insert(0);
             let nth = *pick;
             *pick += 1;
+            let last = self.shapes.get(&path).map_or(0, Shape::alternatives);
             if self.look::<T>(&path, &[(path.clone(), nth)]) {
                 self.good.entry(path).or_default().push(nth);
+            } else if nth + 1 == last
+                && !self.good.contains_key(&path)
+                && let Some(list) = path.strip_suffix("[]")
+            {
+                // What comes after it can be read when it is empty.
+                self.empty.insert(list.to_owned());
+                self.look::<T>("", &[]);
             }
         }
     }
@@ -229,6 +242,7 @@ impl Study {
         let first = |(path, good): (&String, &Vec<usize>)| Some((path.clone(), *good.first()?));
         let mut watch = Watch {
             picks: self.good.iter().filter_map(first).collect(),
+            empty: self.empty.clone(),
             ..Watch::default()
         };
         for (at, _) in path.match_indices('#') {
@@ -550,7 +564,8 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
         self.found(Shape::List);
         let deep = self.path.matches("[]").count() >= LISTS;
-        let left = usize::from(!deep);
+        let empty = self.watch.borrow().empty.contains(&self.path);
+        let left = usize::from(!deep && !empty);
         visitor.visit_seq(Elements {
             place: self,
             next: 0,
@@ -662,7 +677,8 @@ impl<'de> MapAccess<'de> for Entry<'_> {
         if std::mem::replace(&mut self.given, true) {
             return Ok(None);
         }
-        let name: StrDeserializer<'_, SpecError> = "a".into_deserializer();
+        // A name that is a number, too, for tables whose keys are read as such.
+        let name: StrDeserializer<'_, SpecError> = "1".into_deserializer();
         seed.deserialize(name).map(Some)
     }
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, SpecError> {
@@ -781,7 +797,18 @@ mod tests {
         #[serde(default = "tenth")]
         rate: f32,
         pairs: Vec<(String, [i64; 2])>,
+        #[serde(default)]
+        table: BTreeMap<String, bool>,
         children: Vec<Inner>,
+        tagged: Vec<Tagged>,
+        after: bool,
+    }
+
+    /// No sample has its tag.
+    #[derive(Serialize, Deserialize)]
+    #[serde(tag = "type")]
+    enum Tagged {
+        Only { a: f64 },
     }
 
     fn tenth() -> f32 {
@@ -804,8 +831,15 @@ mod tests {
     #[test]
     fn fields_are_found_with_what_they_take() {
         let required = schema().get("required").unwrap().to_string();
-        assert_eq!(required, r#"["inner", "range", "pairs", "children"]"#);
+        assert_eq!(
+            required,
+            r#"["inner", "range", "pairs", "children", "tagged", "after"]"#
+        );
         assert_eq!(property("rate"), r#"{ type = "number", default = 0.1 }"#);
+        assert_eq!(
+            property("table"),
+            r#"{ type = "object", additionalProperties = { type = "boolean" }, default = { } }"#
+        );
         assert_eq!(
             property("pairs"),
             "{ type = \"array\", items = { type = \"array\", prefixItems = [\
