@@ -172,6 +172,8 @@ fn a_plugin_that_eats_memory_or_aborts_ends_only_the_watched_process() {
         fs::write(&source, code).unwrap();
         let library = source.with_extension("so");
         support::compile(&source, &library, &[]);
+        let temporary = folder.path().join(format!("{name}-temporary"));
+        fs::create_dir(&temporary).unwrap();
         let arguments = [
             "plugin",
             "check",
@@ -181,9 +183,13 @@ fn a_plugin_that_eats_memory_or_aborts_ends_only_the_watched_process() {
             "--memory",
             "512",
         ];
-        let output = firecraft(&arguments);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_firecraft"));
+        command.args(arguments).env("TMPDIR", &temporary);
+        let output = command.output().unwrap();
         assert!(!output.status.success());
         assert!(out(&output).contains(word), "{name}: {}", out(&output));
+        // The private copy is gone, though nobody inside could remove it.
+        assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{name}");
         assert!(
             out(&output).contains("the file and its tables"),
             "{}",

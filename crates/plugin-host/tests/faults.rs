@@ -207,11 +207,19 @@ fn changed_shapes_types_strides_and_pointers_are_refused() {
             "{fault}: {error}"
         );
     }
-    let boxes = failure(
-        &*transform("raw_transform", "changes the boxes' view"),
-        false,
-    );
-    assert!(boxes.contains("changed the boxes' view"), "{boxes}");
+    for (fault, view) in [
+        ("changes a mask's view", "the masks' views"),
+        ("changes the number of masks", "the masks' views"),
+        ("changes the boxes' view", "the boxes' view"),
+        ("changes the boxes' origins", "the boxes' view"),
+        ("changes the points' view", "the points' view"),
+    ] {
+        let error = failure(&*transform("raw_transform", fault), false);
+        assert!(
+            error.contains(&format!("changed {view}")),
+            "{fault}: {error}"
+        );
+    }
     alive();
 }
 
@@ -248,9 +256,11 @@ fn writes_beside_the_destination_are_caught_in_checked_mode() {
         "writes past the end",
         "writes before the start",
         "writes far past the end",
+        "writes past a mask",
         "writes past the boxes",
+        "writes past the boxes' origins",
         "writes past the points",
-        "writes past the origins",
+        "writes past the points' origins",
     ] {
         for floats in [false, true] {
             let registries = registries(true);
@@ -270,11 +280,13 @@ fn writes_beside_the_destination_are_caught_in_checked_mode() {
 #[test]
 fn a_write_to_the_source_is_caught_in_checked_mode_and_taken_back() {
     let registries = registries(true);
-    let spec = spec("raw_transform", "writes to the source");
-    let broken = registries.build::<Transforms>(&spec).unwrap();
-    for floats in [false, true] {
-        let error = failure(&*broken, floats);
-        assert!(error.contains("changed its source"), "{error}");
+    for fault in ["writes to the source", "writes to a mask of the source"] {
+        let spec = spec("raw_transform", fault);
+        let broken = registries.build::<Transforms>(&spec).unwrap();
+        for floats in [false, true] {
+            let error = failure(&*broken, floats);
+            assert!(error.contains("changed its source"), "{fault}: {error}");
+        }
     }
     alive();
 }
@@ -317,9 +329,7 @@ fn an_instance_that_is_not_shared_is_called_by_one_thread_at_a_time() {
 }
 
 #[test]
-fn a_target_that_the_class_can_not_move_is_an_error() {
-    // What `raw_transform` declares is everything; masks of other kinds are not
-    // in the ABI at all.
+fn masks_that_the_abi_does_not_have_are_an_error() {
     let mut odd = sample(false);
     odd.masks[0] = Image::from_f32(vec![0.0; 35], Size::new(5, 7), 1).unwrap();
     let error = run(&*transform("raw_transform", "none"), &mut odd).unwrap_err();

@@ -9,9 +9,11 @@
 
 use std::{ffi::c_void, mem, ptr};
 
+use firecraft_augment::{Boxes, Image, Points, Sample, Size, Transform};
+use firecraft_key::Key;
 use firecraft_plugin::abi::{
-    Class, ClassFlags, ClassKind, CreateFn, Entry, Head, SELF_TEST, SampleMeta, SchedulerTable,
-    SelfTest, Shape, Sink, Status, StepContext, Str, Targets, TransformTable,
+    self, Class, ClassFlags, ClassKind, CreateFn, Entry, Head, SELF_TEST, SampleMeta,
+    SchedulerTable, SelfTest, Shape, Sink, Status, StepContext, Str, Targets, TransformTable,
 };
 use firecraft_plugin_host::{Plugin, PluginError};
 use firecraft_schedule::{Scheduler, Schedulers, StepContext as Context, step_value};
@@ -291,6 +293,85 @@ fn kinds_that_are_not_known_and_tables_that_end_early_are_refused() {
 fn two_classes_of_one_name_are_refused() {
     let error = read(&[kept(good()), kept(good())]).unwrap_err().to_string();
     assert!(error.contains("two classes of this name"), "{error}");
+}
+
+#[test]
+fn a_target_that_the_class_can_not_move_is_an_error() {
+    unsafe extern "C" fn plan(
+        _: *const c_void,
+        _: *const u64,
+        _: *const SampleMeta,
+        _: *const Sink,
+        _: *mut Shape,
+        _: *const Sink,
+    ) -> Status {
+        Status::OK
+    }
+    unsafe extern "C" fn apply(
+        _: *const c_void,
+        _: usize,
+        _: *const abi::Bytes,
+        source: *const abi::Sample,
+        destination: *mut abi::Sample,
+        _: *const Sink,
+    ) -> Status {
+        // SAFETY: the host passes one sample, whose rows stay as they are.
+        unsafe {
+            let (source, destination) = (&*source, &mut *destination);
+            for row in 0..source.box_count {
+                *destination.box_src.add(row) = row as u32;
+            }
+            for row in 0..source.point_count {
+                *destination.point_src.add(row) = row as u32;
+            }
+            (destination.box_count, destination.point_count) =
+                (source.box_count, source.point_count);
+        }
+        Status::OK
+    }
+    let with = |target: Targets| {
+        let size = Size::new(2, 3);
+        let mut sample = Sample::new(Image::from_u8(vec![7; 6], size, 1).unwrap());
+        match target {
+            Targets::MASKS => sample.masks = vec![Image::from_u8(vec![1; 6], size, 1).unwrap()],
+            Targets::BOXES => sample.boxes = Some(Boxes::new(vec![])),
+            _ => sample.points = Some(Points::new(vec![])),
+        }
+        sample
+    };
+    let targets = [
+        (Targets::MASKS, "masks"),
+        (Targets::BOXES, "boxes"),
+        (Targets::POINTS, "key points"),
+    ];
+    for (declared, _) in targets {
+        let plugin = read(&[kept(Class {
+            kind: ClassKind::TRANSFORM,
+            flags: ClassFlags::IN_PLACE,
+            targets: Targets::IMAGE.and(declared),
+            table: ptr::from_ref(kept(TransformTable {
+                plan: Some(plan),
+                apply: Some(apply),
+                ..TRANSFORM
+            }))
+            .cast(),
+            ..good()
+        })]);
+        let transform = plugin.unwrap().transform(&Spec::new("good")).unwrap();
+        for (there, name) in targets {
+            let mut sample = with(there);
+            let plan = transform.plan(&sample.meta(), Key::from_seed(1)).unwrap();
+            let applied = plan.apply(&mut sample);
+            if there == declared {
+                applied.unwrap();
+            } else {
+                let error = applied.unwrap_err().to_string();
+                let expected = format!("has {name}, which this transform can't move");
+                assert!(error.contains(&expected), "{error}");
+            }
+            assert_eq!(sample, with(there));
+        }
+    }
 }
 
 #[test]

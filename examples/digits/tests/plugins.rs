@@ -228,7 +228,7 @@ fn a_missing_or_another_plugin_is_an_error_before_anything_is_touched() {
 }
 
 #[test]
-fn a_plugin_that_fails_in_mid_run_stops_it_with_its_reason_and_keeps_the_checkpoints() {
+fn a_plugin_that_fails_at_once_stops_the_run_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let faults = plugins::rust("faults");
     for (augment, schedule, reason) in [
@@ -237,7 +237,6 @@ fn a_plugin_that_fails_in_mid_run_stops_it_with_its_reason_and_keeps_the_checkpo
             "{ type = \"constant\", value = 0.001 }",
             "no apply today",
         ),
-        ("[]", "{ type = \"piecewise_switch\" }", "unknown schedule"),
         (
             "[]",
             "{ type = \"careless_scheduler\", fault = \"panic in step\" }",
@@ -252,4 +251,38 @@ fn a_plugin_that_fails_in_mid_run_stops_it_with_its_reason_and_keeps_the_checkpo
         let error = stderr(&output);
         assert!(error.contains(reason), "{error}");
     }
+}
+
+#[test]
+fn a_plugin_that_fails_in_mid_run_leaves_the_checkpoints_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let recipe = recipe(
+        folder.path(),
+        &[&plugins::rust("faults")],
+        "[]",
+        // 1/n after n steps, made fit to learn with.
+        "{ type = \"scale\", factor = 0.002, inner = { type = \"careless_scheduler\", fault = \"panic at step 12\" } }",
+    );
+    let out = folder.path().join("runs");
+    let output = run(&arguments(&recipe, &out));
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("no twelfth step"),
+        "{}",
+        stderr(&output)
+    );
+    let run_folder = only_run(&out);
+    let saved = run_folder.join("checkpoints").join("update-000000010");
+    let before = contents(&saved);
+    assert!(!before.is_empty());
+    // It is resumed from there, with the scheduler's count, and stops at the
+    // same step.
+    let output = run(&["--resume", text(&run_folder), "--threads", "1"]);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("no twelfth step"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(contents(&saved) == before, "the checkpoint was touched");
 }

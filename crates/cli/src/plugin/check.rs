@@ -103,7 +103,16 @@ impl Drop for Watched {
 
 fn watch(arguments: &Arguments) -> Result<(), CliError> {
     let program = std::env::current_exe().map_err(CliError::Spawn)?;
+    // What the child leaves when it is killed, the plugin's private copy first
+    // of all, goes with this folder, which is dropped after the child.
+    let scratch = tempfile::Builder::new()
+        .prefix("firecraft-check-")
+        .tempdir()
+        .map_err(CliError::Spawn)?;
     let mut child = Command::new(program);
+    for name in ["TMPDIR", "TMP", "TEMP"] {
+        child.env(name, scratch.path());
+    }
     child.args(["plugin", "check", "--inside"]);
     child.args(["--seconds", &arguments.seconds.to_string()]);
     child.args(["--memory", &arguments.memory.to_string()]);

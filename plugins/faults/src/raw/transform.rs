@@ -151,10 +151,19 @@ unsafe fn break_rule(fault: &str, source: &Sample, destination: &mut Sample) {
             "writes past the end" => *image.add(len) ^= 0x55,
             "writes before the start" => *image.sub(1) ^= 0x55,
             "writes far past the end" => *image.add(len + 40) ^= 0x55,
+            "writes past a mask" => {
+                let mask = &*destination.masks.add(source.mask_count - 1);
+                let len: i64 = mask.shape.iter().take(2).product();
+                *mask.data.cast::<u8>().add(len as usize) ^= 0x55;
+            }
             "writes past the boxes" => (*boxes.add(source.box_count))[0] = 0.5,
             "writes past the points" => (*points.add(source.point_count))[0] = 0.5,
-            "writes past the origins" => *destination.point_src.add(source.point_count) = 0,
+            "writes past the boxes' origins" => {
+                *destination.box_src.add(source.box_count) = 0;
+            }
+            "writes past the points' origins" => *destination.point_src.add(source.point_count) = 0,
             "writes to the source" => *source.image.data.cast::<u8>() ^= 0x55,
+            "writes to a mask of the source" => *(*source.masks).data.cast::<u8>() ^= 0x55,
             "reads past the end" => {
                 let beyond = source.image.data.cast::<u8>().add(len);
                 *image = beyond.read_volatile();
@@ -163,7 +172,11 @@ unsafe fn break_rule(fault: &str, source: &Sample, destination: &mut Sample) {
             "changes the dtype" => destination.image.dtype = DType::F32,
             "changes the stride" => destination.image.strides[0] += 1,
             "changes the pointer" => destination.image.data = ptr::null_mut(),
+            "changes a mask's view" => (*destination.masks).shape[0] += 1,
+            "changes the number of masks" => destination.mask_count += 1,
             "changes the boxes' view" => destination.boxes.shape[0] = 0,
+            "changes the boxes' origins" => destination.box_src = ptr::null_mut(),
+            "changes the points' view" => destination.points.strides[0] += 1,
             "too many boxes" => destination.box_count += 1,
             "far too many boxes" => destination.box_count = usize::MAX,
             "too many points" => destination.point_count += 1,
