@@ -1,6 +1,6 @@
 //! The open table from names to constructors of one kind of object.
 
-use crate::schema::{Described, describe};
+use crate::schema::{Described, Reading, describe, reading};
 use crate::{Spec, SpecError, Table, Value, nearest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ struct Entry<K: Kind> {
     summary: String,
     constructor: Constructor<K>,
     /// The configurations that the parameters are read as.
-    configs: Vec<fn() -> Described>,
+    configs: Vec<Reading>,
 }
 
 /// Constructors of one [`Kind`] by `type` name.
@@ -97,9 +97,13 @@ impl<K: Kind> Registry<K> {
         &mut self,
         name: &str,
     ) -> Result<(), SpecError> {
+        self.read_as(name, reading::<C>)
+    }
+
+    fn read_as(&mut self, name: &str, reading: Reading) -> Result<(), SpecError> {
         match self.entries.get_mut(name) {
             Some(entry) => {
-                entry.configs.push(describe::<C>);
+                entry.configs.push(reading);
                 Ok(())
             }
             None => Err(self.unknown(name)),
@@ -149,7 +153,7 @@ impl<K: Kind> Registry<K> {
             let Described {
                 schema,
                 example: part,
-            } = config();
+            } = describe(*config);
             if let Some(Value::Table(part)) = schema.get("properties") {
                 properties.extend(part.clone());
             }

@@ -47,25 +47,40 @@ pub(crate) struct Described {
 /// ```
 #[must_use]
 pub fn schema_of<T: DeserializeOwned + Serialize>() -> Value {
-    Value::Table(describe::<T>().schema)
+    Value::Table(describe(reading::<T>).schema)
 }
 
-pub(crate) fn describe<T: DeserializeOwned + Serialize>() -> Described {
-    let mut study = Study::default();
-    study.explore::<T>();
-    let mut schema = match study.schema::<T>("") {
+/// Reads a configuration while it is watched, and writes it down again (null
+/// if it can't be written). All that a type is asked: the rest of this file is
+/// compiled once, not once per configuration.
+pub(crate) type Reading = fn(&RefCell<Watch>) -> Result<Value, SpecError>;
+
+pub(crate) fn reading<T: DeserializeOwned + Serialize>(
+    watch: &RefCell<Watch>,
+) -> Result<Value, SpecError> {
+    let read = T::deserialize(Tracer::root(watch))?;
+    Ok(to_value(&read).unwrap_or_default())
+}
+
+pub(crate) fn describe(reading: Reading) -> Described {
+    let mut study = Study {
+        reading,
+        shapes: BTreeMap::new(),
+        good: BTreeMap::new(),
+        empty: BTreeSet::new(),
+    };
+    study.explore();
+    let mut schema = match study.schema("") {
         Value::Table(schema) => schema,
         _ => Table::new(),
     };
     let mut example = Table::new();
     let fields = study.fields("");
-    let optional = fields
-        .iter()
-        .filter(|field| !study.required::<T>("", field));
+    let optional = fields.iter().filter(|field| !study.required("", field));
     let optional: BTreeSet<&str> = optional.copied().collect();
     let left_out = optional.iter().map(|f| (String::new(), (*f).to_owned()));
-    let read = study.read::<T>("", &[], left_out.collect(), None);
-    if let Some(Value::Table(values)) = read.ok().and_then(|value| to_value(&value).ok()) {
+    let read = study.read("", &[], left_out.collect(), None);
+    if let Ok(Value::Table(values)) = read {
         for (name, value) in values.iter() {
             if !optional.contains(name) {
                 example.insert(name, value.clone());
@@ -161,7 +176,7 @@ const MOST_READINGS: usize = 4000;
 /// What one reading does and finds. Paths are `.field`, `[]`, `[2]`, `?` (of an
 /// option), `#2` (of the second variant) one after the other.
 #[derive(Default)]
-struct Watch {
+pub(crate) struct Watch {
     shapes: BTreeMap<String, Shape>,
     /// Which alternative is read.
     picks: BTreeMap<String, usize>,
@@ -174,8 +189,8 @@ struct Watch {
     failed: Option<String>,
 }
 
-#[derive(Default)]
 struct Study {
+    reading: Reading,
     shapes: BTreeMap<String, Shape>,
     /// Alternatives that can be read.
     good: BTreeMap<String, Vec<usize>>,
@@ -183,8 +198,8 @@ struct Study {
 }
 
 impl Study {
-    fn explore<T: DeserializeOwned>(&mut self) {
-        let _ = self.look::<T>("", &[]);
+    fn explore(&mut self) {
+        let _ = self.look("", &[]);
         let mut tried: BTreeMap<String, usize> = BTreeMap::new();
         for _ in 0..MOST_READINGS {
             let open = |(path, shape): &(&String, &Shape)| {
@@ -198,7 +213,7 @@ impl Study {
             let nth = *pick;
             *pick += 1;
             let last = self.shapes.get(&path).map_or(0, Shape::alternatives);
-            if self.look::<T>(&path, &[(path.clone(), nth)]) {
+            if self.look(&path, &[(path.clone(), nth)]) {
                 self.good.entry(path).or_default().push(nth);
             } else if nth + 1 == last
                 && !self.good.contains_key(&path)
@@ -206,15 +221,15 @@ impl Study {
             {
                 // What comes after it can be read when it is empty.
                 self.empty.insert(list.to_owned());
-                self.look::<T>("", &[]);
+                self.look("", &[]);
             }
         }
     }
 
     /// Reads once and keeps what was found; whether the place was content.
-    fn look<T: DeserializeOwned>(&mut self, path: &str, picks: &[(String, usize)]) -> bool {
+    fn look(&mut self, path: &str, picks: &[(String, usize)]) -> bool {
         let watch = RefCell::new(self.watch(path, picks));
-        let done = T::deserialize(Tracer::root(&watch)).is_ok();
+        let done = (self.reading)(&watch).is_ok();
         let watch = watch.into_inner();
         let elsewhere = |failed: &String| !failed.starts_with(path);
         let content = done || (!path.is_empty() && watch.failed.as_ref().is_some_and(elsewhere));
@@ -224,17 +239,17 @@ impl Study {
         content
     }
 
-    fn read<T: DeserializeOwned>(
+    fn read(
         &self,
         path: &str,
         picks: &[(String, usize)],
         left_out: BTreeSet<(String, String)>,
         surplus: Option<&str>,
-    ) -> Result<T, SpecError> {
+    ) -> Result<Value, SpecError> {
         let mut watch = self.watch(path, picks);
         watch.left_out = left_out;
         watch.surplus = surplus.map(str::to_owned);
-        T::deserialize(Tracer::root(&RefCell::new(watch)))
+        (self.reading)(&RefCell::new(watch))
     }
 
     /// A reading that comes by `path`.
@@ -262,19 +277,19 @@ impl Study {
         }
     }
 
-    fn required<T: DeserializeOwned>(&self, path: &str, field: &str) -> bool {
+    fn required(&self, path: &str, field: &str) -> bool {
         let left_out = BTreeSet::from([(path.to_owned(), field.to_owned())]);
-        let read = self.read::<T>(path, &[], left_out, None);
+        let read = self.read(path, &[], left_out, None);
         read.is_err_and(|error| error.to_string().contains("parameter is required"))
     }
 
-    fn closed<T: DeserializeOwned>(&self, path: &str) -> bool {
-        let read = self.read::<T>(path, &[], BTreeSet::new(), Some(path));
+    fn closed(&self, path: &str) -> bool {
+        let read = self.read(path, &[], BTreeSet::new(), Some(path));
         read.is_err_and(|error| error.to_string().contains("unknown field"))
     }
 
-    fn schema<T: DeserializeOwned>(&self, path: &str) -> Value {
-        let inner = |end: &str| self.schema::<T>(&format!("{path}{end}"));
+    fn schema(&self, path: &str) -> Value {
+        let inner = |end: &str| self.schema(&format!("{path}{end}"));
         let of_type = |name: &str| Table::from_iter([("type", Value::from(name))]);
         let mut table = match self.shapes.get(path) {
             None => Table::new(),
@@ -324,9 +339,7 @@ impl Study {
                     .iter()
                     .map(|f| ((*f).to_owned(), inner(&format!(".{f}"))));
                 table.insert("properties", properties.collect::<Table>());
-                let required = fields
-                    .iter()
-                    .filter(|field| self.required::<T>(path, field));
+                let required = fields.iter().filter(|field| self.required(path, field));
                 let required: Vec<&str> = required.copied().collect();
                 if !required.is_empty() {
                     table.insert("required", required);
@@ -356,7 +369,7 @@ impl Study {
             }
             Some(Shape::Any) => self.any(path),
         };
-        if matches!(self.shapes.get(path), Some(Shape::Struct(_))) && self.closed::<T>(path) {
+        if matches!(self.shapes.get(path), Some(Shape::Struct(_))) && self.closed(path) {
             table.insert("additionalProperties", false);
         }
         Value::Table(table)
@@ -448,10 +461,12 @@ impl<'a> Tracer<'a> {
 
     /// Reads what `seed` reads here, and remembers where that failed.
     fn give<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, SpecError> {
-        let (watch, path) = (self.watch, self.path.clone());
-        seed.deserialize(self).inspect_err(|_| {
-            watch.borrow_mut().failed.get_or_insert(path);
-        })
+        let here = self.at("");
+        seed.deserialize(self).inspect_err(|_| here.failed())
+    }
+
+    fn failed(self) {
+        self.watch.borrow_mut().failed.get_or_insert(self.path);
     }
 
     fn whole<'de, V: Visitor<'de>>(
@@ -562,16 +577,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         }
     }
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        self.found(Shape::List);
-        let deep = self.path.matches("[]").count() >= LISTS;
-        let empty = self.watch.borrow().empty.contains(&self.path);
-        let left = usize::from(!deep && !empty);
-        visitor.visit_seq(Elements {
-            place: self,
-            next: 0,
-            left,
-            numbered: false,
-        })
+        visitor.visit_seq(Elements::of_list(self))
     }
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
@@ -607,13 +613,7 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, SpecError> {
-        self.found(Shape::Struct(fields));
-        let surplus = self.watch.borrow().surplus.as_ref() == Some(&self.path);
-        visitor.visit_map(Fields {
-            place: self,
-            fields,
-            surplus,
-        })
+        visitor.visit_map(Fields::of(self, fields))
     }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
@@ -640,6 +640,20 @@ struct Elements<'a> {
     next: usize,
     left: usize,
     numbered: bool,
+}
+
+impl<'a> Elements<'a> {
+    fn of_list(place: Tracer<'a>) -> Self {
+        place.found(Shape::List);
+        let deep = place.path.matches("[]").count() >= LISTS;
+        let empty = place.watch.borrow().empty.contains(&place.path);
+        Self {
+            place,
+            next: 0,
+            left: usize::from(!deep && !empty),
+            numbered: false,
+        }
+    }
 }
 
 impl<'de> SeqAccess<'de> for Elements<'_> {
@@ -695,12 +709,19 @@ struct Fields<'a> {
 /// A name that no field has.
 const SURPLUS: &str = "\u{1}";
 
-impl<'de> MapAccess<'de> for Fields<'_> {
-    type Error = SpecError;
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, SpecError> {
+impl<'a> Fields<'a> {
+    fn of(place: Tracer<'a>, fields: &'static [&'static str]) -> Self {
+        place.found(Shape::Struct(fields));
+        let surplus = place.watch.borrow().surplus.as_ref() == Some(&place.path);
+        Self {
+            place,
+            fields,
+            surplus,
+        }
+    }
+
+    /// The name of the next field, past those that are left out.
+    fn name(&mut self) -> Option<&'static str> {
         let left_out = |field: &str| {
             let watch = self.place.watch.borrow();
             let place = (self.place.path.clone(), field.to_owned());
@@ -708,10 +729,30 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         };
         let skipped = self.fields.iter().take_while(|field| left_out(field));
         self.fields = &self.fields[skipped.count()..];
-        let name = match self.fields.first() {
-            _ if self.surplus => SURPLUS,
-            Some(name) => *name,
-            None => return Ok(None),
+        match self.fields.first() {
+            _ if self.surplus => Some(SURPLUS),
+            name => name.copied(),
+        }
+    }
+
+    /// The place of its value.
+    fn value(&mut self) -> Result<Tracer<'a>, SpecError> {
+        let Some((name, rest)) = self.fields.split_first() else {
+            return Err(SpecError::invalid("a value was asked for before its key"));
+        };
+        self.fields = rest;
+        Ok(self.place.at(&format!(".{name}")))
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = SpecError;
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, SpecError> {
+        let Some(name) = self.name() else {
+            return Ok(None);
         };
         let name: StrDeserializer<'_, SpecError> = name.into_deserializer();
         seed.deserialize(name).map(Some)
@@ -720,11 +761,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
         if std::mem::take(&mut self.surplus) {
             return seed.deserialize(().into_deserializer());
         }
-        let Some((name, rest)) = self.fields.split_first() else {
-            return Err(SpecError::invalid("a value was asked for before its key"));
-        };
-        self.fields = rest;
-        self.place.at(&format!(".{name}")).give(seed)
+        self.value()?.give(seed)
     }
 }
 
