@@ -404,7 +404,10 @@ mod tests {
         // Equal inputs: one of the two classes is right.
         assert_eq!(output.metrics[0].1.clone().into_scalar::<f32>(), 0.5);
         let evaluation = views.eval_step(&net, batch(6, classes(&[0, 1])));
-        assert!(evaluation.error.is_some(), "there are no views in evaluation");
+        assert!(
+            evaluation.error.is_some(),
+            "there are no views in evaluation"
+        );
     }
 
     #[test]
