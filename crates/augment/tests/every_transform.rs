@@ -594,88 +594,18 @@ fn every_registered_name_has_parameters_and_a_summary() {
     assert!(names.len() > 90, "{}", names.len());
 }
 
-/// The properties of a type's schema, and the required ones.
-fn schema(name: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    let registries = registries();
-    let schema = registries.get::<Transforms>().unwrap().schema(name);
-    let schema = schema.unwrap_or_else(|| panic!("no schema of {name}"));
-    let schema = schema.as_table().unwrap().clone();
-    assert_eq!(
-        schema.get("additionalProperties"),
-        Some(&Value::Bool(false)),
-        "{name}"
-    );
-    let properties = schema.get("properties").and_then(Value::as_table).unwrap();
-    let required = schema.get("required").and_then(Value::as_list).unwrap();
-    let required = required.iter().filter_map(Value::as_str);
-    (
-        properties.keys().map(str::to_owned).collect(),
-        required.map(str::to_owned).collect(),
-    )
-}
-
 #[test]
-fn schemas_list_the_fields_that_specs_have_and_no_others() {
+fn schemas_have_every_field_that_is_drawn_here() {
     let registries = registries();
     let registry = registries.get::<Transforms>().unwrap();
     for name in registry.names() {
-        let (properties, required) = schema(name);
-        assert!(properties.contains("type"), "{name}");
-        assert!(required.is_subset(&properties), "{name}");
-        for (field, _) in parameters(name) {
-            assert!(properties.contains(field), "{name}: {field}");
-        }
-        // What a spec without a required field is told.
-        for field in required.iter().filter(|field| *field != "type") {
-            let mut spec = Spec::new(name);
-            for other in required.iter().filter(|other| *other != field) {
-                spec = spec.with(other, Value::Null);
-            }
-            assert!(registry.build(&spec).is_err(), "{name} without {field}");
-        }
-        // The defaults say so themselves.
-        let bare = Spec::new(name);
-        if let Ok(transform) = registry.build(&bare) {
-            assert_eq!(required.len(), 1, "{name} needs {required:?}");
-            let spec = transform.spec().unwrap();
-            for field in spec.params.keys() {
-                assert!(properties.contains(field), "{name}: {field}");
-            }
-        }
-        assert!(!properties.contains("no_such_field"));
-        let error = registry.build(&bare.with("no_such_field", 1)).unwrap_err();
-        assert!(error.to_string().contains("no_such_field"), "{error}");
-    }
-}
-
-#[test]
-fn schemas_have_types_defaults_and_ranges() {
-    let registries = registries();
-    let registry = registries.get::<Transforms>().unwrap();
-    let of = |name: &str, field: &str| {
         let schema = registry.schema(name).unwrap();
         let properties = schema.as_table().unwrap().get("properties").unwrap();
-        properties
-            .as_table()
-            .unwrap()
-            .get(field)
-            .unwrap()
-            .to_string()
-    };
-    assert_eq!(
-        of("random_rotation", "factor"),
-        "{ anyOf = [{ type = \"number\" }, { type = \"array\", items = { type = \"number\" }, \
-         minItems = 2, maxItems = 2 }], description = \"an ordered pair in [-1, 1]\" }"
-    );
-    assert_eq!(
-        of("horizontal_flip", "p"),
-        "{ type = \"number\", default = 0.5, description = \"a probability in [0, 1]\" }"
-    );
-    assert_eq!(
-        of("equalize", "method"),
-        "{ enum = [\"pillow\", \"open_cv\"], default = \"pillow\" }"
-    );
-    assert!(of("replay", "plan").contains("color_matrix"));
+        for (field, _) in parameters(name) {
+            let properties = properties.as_table().unwrap();
+            assert!(properties.contains_key(field), "{name}: {field}");
+        }
+    }
 }
 
 proptest! {

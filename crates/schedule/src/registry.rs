@@ -457,43 +457,6 @@ mod tests {
     }
 
     #[test]
-    fn schemas_list_what_is_taken_and_what_is_missing() {
-        let registries = registries();
-        let registry = registries.get::<Schedulers>().unwrap();
-        for name in registry.names() {
-            let schema = registry.schema(name).unwrap_or_else(|| panic!("{name}"));
-            let schema = schema.as_table().unwrap();
-            let closed = schema.get("additionalProperties");
-            assert_eq!(closed, Some(&false.into()), "{name}");
-            let list = |key: &str| schema.get(key).unwrap().clone();
-            let properties = list("properties");
-            let properties = properties.as_table().unwrap();
-            let required = list("required");
-            let required: Vec<&str> = required
-                .as_list()
-                .unwrap()
-                .iter()
-                .filter_map(firecraft_spec::Value::as_str)
-                .collect();
-            assert!(
-                required.iter().all(|field| properties.contains_key(field)),
-                "{name}"
-            );
-            if let Err(error) = registry.build(&Spec::new(name)) {
-                let text = error.to_string();
-                let named = required
-                    .iter()
-                    .any(|field| text.contains(&format!("`{field}`")));
-                assert!(named || !text.contains("missing"), "{text}: {required:?}");
-            } else {
-                assert_eq!(required, ["type"], "{name}");
-            }
-            let wrong = Spec::new(name).with("no_such_field", 1);
-            assert!(registry.build(&wrong).is_err(), "{name}");
-        }
-    }
-
-    #[test]
     fn every_name_has_a_summary() {
         let registries = registries();
         let registry = registries.get::<Schedulers>().unwrap();

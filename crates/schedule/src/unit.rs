@@ -40,7 +40,8 @@ impl Unit {
             return context.update as f64;
         }
         match self {
-            Self::Updates | Self::Epochs => context.epoch as f64,
+            Self::Updates => context.update as f64,
+            Self::Epochs => context.epoch as f64,
             Self::FractionalEpochs => ratio(context.update, context.updates_per_epoch),
             Self::Fraction => ratio(context.update, context.total_updates),
         }

@@ -1,4 +1,5 @@
 //! Weights that PyTorch itself saved, and the answers that it gave with them.
+//! The tests of `torch.save` need the feature `pytorch`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -46,9 +47,8 @@ struct Reference {
 }
 
 fn data(name: &str) -> PathBuf {
-    // `examples/burn-learner` runs this file too.
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    folder.join("../../crates/trainer/tests/data").join(name)
+    folder.join("tests/data").join(name)
 }
 
 fn import(file: &str) -> Import {
