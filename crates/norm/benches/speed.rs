@@ -10,8 +10,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use burn::nn;
-use burn::tensor::{Device, Tensor, TensorData, activation::relu};
-use firecraft_core_tensor::Key;
+use burn::tensor::{Device, Tensor, TensorData, activation::relu, ops::ConvOptions};
+use firecraft_core_tensor::{Key, kernels::conv2d};
 use firecraft_norm::{
     BatchNormConfig, GroupNormConfig, InstanceNormConfig, Kernels, LayerNormConfig, RmsNormConfig,
 };
@@ -24,6 +24,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const RUNS: usize = 12;
 
 const IMAGES: [[usize; 4]; 3] = [[64, 64, 56, 56], [64, 256, 14, 14], [128, 32, 32, 32]];
+/// The layers of `fashion-mnist`, and one of a ResNet.
+const CONVOLUTIONS: [([usize; 4], usize); 5] = [
+    ([64, 1, 28, 28], 32),
+    ([64, 32, 14, 14], 64),
+    ([64, 64, 14, 14], 64),
+    ([64, 128, 7, 7], 128),
+    ([16, 64, 56, 56], 64),
+];
 const TOKENS: [[usize; 2]; 2] = [[8192, 768], [16384, 256]];
 
 type Step = Box<dyn Fn() -> [f64; 2]>;
@@ -119,6 +127,18 @@ impl Bench {
         self.add("instance_burn", &x, move |x| layer.forward(x));
     }
 
+    /// 3 × 3, stride 1, to so many channels.
+    fn convolution(&self, shape: [usize; 4], outputs: usize) {
+        let x = random(shape);
+        for (name, kernels) in [("conv", Kernels::Auto), ("conv_burn", Kernels::Composite)] {
+            let weight = random([outputs, shape[1], 3, 3]).require_grad();
+            let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+            self.add(name, &x, move |x| {
+                conv2d(x, weight.clone(), None, options.clone(), kernels)
+            });
+        }
+    }
+
     fn tokens(&self, shape: [usize; 2]) {
         let device = Device::flex().autodiff();
         let x = random(shape);
@@ -189,5 +209,8 @@ fn main() {
         println!("bandwidth {:.2}", bandwidth());
     }
     IMAGES.iter().for_each(|shape| bench.images(*shape));
+    for (shape, outputs) in CONVOLUTIONS {
+        bench.convolution(shape, outputs);
+    }
     TOKENS.iter().for_each(|shape| bench.tokens(*shape));
 }

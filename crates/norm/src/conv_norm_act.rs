@@ -4,12 +4,14 @@ use burn::module::Module;
 use burn::nn::activation::{Activation, ActivationConfig};
 use burn::nn::conv::{Conv1d, Conv1dConfig, Conv2d, Conv2dConfig, Conv3d, Conv3dConfig};
 use burn::nn::{PaddingConfig1d, PaddingConfig2d, PaddingConfig3d};
+use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor};
 use firecraft_core_tensor::Mode;
+use firecraft_core_tensor::kernels::conv2d;
 
 use crate::norm_act::normalise_and_activate;
 use crate::{
-    BatchNormConfig, Fold, Identity, Norm, NormConfig, NormError, NormSlot, error::or_panic,
+    BatchNormConfig, Fold, Identity, Kernels, Norm, NormConfig, NormError, NormSlot, error::or_panic,
     norm_tree,
 };
 
@@ -17,7 +19,8 @@ use crate::{
 macro_rules! block {
     (
         $Block:ident, $Config:ident, $rank:literal, $axes:literal, $Conv:ident, $ConvConfig:ident,
-        $Padding:ident, $Sizes:ty, $new:expr, $channels:expr, $same:expr, $example:literal
+        $Padding:ident, $Sizes:ty, $new:expr, $channels:expr, $same:expr,
+        $forward:expr, $example:literal
     ) => {
         #[doc = concat!("The configuration of a [`", stringify!($Block), "`].")]
         #[derive(Clone, Debug)]
@@ -124,6 +127,9 @@ macro_rules! block {
 
         /// A convolution, the normalisation of its output, and an activation.
         ///
+        /// In two dimensions on burn's CPU backend all three have kernels: a
+        /// training step takes less than half of the time of burn's layers.
+        ///
         /// For inference [`try_fold`](Self::try_fold) leaves the convolution
         /// alone.
         ///
@@ -156,7 +162,7 @@ macro_rules! block {
             /// # Errors
             /// Those of the normalisation.
             pub fn try_forward(&self, x: Tensor<$rank>) -> Result<Tensor<$rank>, NormError> {
-                normalise_and_activate(&self.norm, &self.activation, self.conv.forward(x), None)
+                normalise_and_activate(&self.norm, &self.activation, self.convolve(x), None)
             }
 
             /// [`try_forward`](Self::try_forward) in the given mode, see
@@ -169,8 +175,13 @@ macro_rules! block {
                 x: Tensor<$rank>,
                 mode: Mode,
             ) -> Result<Tensor<$rank>, NormError> {
-                let y = self.conv.forward(x);
+                let y = self.convolve(x);
                 normalise_and_activate(&self.norm, &self.activation, y, Some(mode))
+            }
+
+            fn convolve(&self, x: Tensor<$rank>) -> Tensor<$rank> {
+                let forward: fn(&$Conv, Tensor<$rank>) -> Tensor<$rank> = $forward;
+                forward(&self.conv, x)
             }
 
             /// The block with its batch normalisation folded into the
@@ -197,6 +208,21 @@ fn half(kernel: usize, dilation: usize) -> usize {
     kernel.saturating_sub(1) / 2 * dilation
 }
 
+/// The convolution with the kernels of this project, which train faster than
+/// burn's on the CPU.
+fn convolve(conv: &Conv2d, x: Tensor<4>) -> Tensor<4> {
+    let [vertical, horizontal] = match conv.padding {
+        PaddingConfig2d::Valid => [(0, 0); 2],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [(top, bottom), (left, right)],
+        // burn alone knows what it pads.
+        PaddingConfig2d::Same => return conv.forward(x),
+    };
+    let padding = [vertical, horizontal];
+    let options = ConvOptions::new_with_padding(conv.stride, padding, conv.dilation, conv.groups);
+    let bias = conv.bias.as_ref().map(|bias| bias.val());
+    conv2d(x, conv.weight.val(), bias, options, Kernels::Auto)
+}
+
 block!(
     ConvNormAct2d,
     ConvNormAct2dConfig,
@@ -212,6 +238,7 @@ block!(
         let [y, x] = [0, 1].map(|i| half(conv.kernel_size[i], conv.dilation[i]));
         PaddingConfig2d::Explicit(y, x, y, x)
     },
+    convolve,
     "```
 use burn::{module::Module, tensor::{Device, Tensor}};
 use firecraft_norm::ConvNormAct2dConfig;
@@ -243,6 +270,7 @@ block!(
         let x = half(conv.kernel_size, conv.dilation);
         PaddingConfig1d::Explicit(x, x)
     },
+    |conv, x| conv.forward(x),
     "See [`ConvNormAct2d`] for an example."
 );
 block!(
@@ -260,6 +288,7 @@ block!(
         let [z, y, x] = [0, 1, 2].map(|i| half(conv.kernel_size[i], conv.dilation[i]));
         PaddingConfig3d::Explicit(z, y, x)
     },
+    |conv, x| conv.forward(x),
     "See [`ConvNormAct2d`] for an example."
 );
 

@@ -12,11 +12,13 @@
 #[cfg(feature = "flex")]
 mod backend;
 mod batch_norm;
+mod conv;
 #[cfg(feature = "flex")]
 mod flex;
 mod group_norm;
 
 pub use batch_norm::{BatchNormTrain, batch_norm_act_train, batch_norm_eval, batch_norm_train};
+pub use conv::conv2d;
 pub use group_norm::{GroupNorm, Moments, group_norm};
 
 use serde::{Deserialize, Serialize};

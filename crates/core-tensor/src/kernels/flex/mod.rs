@@ -5,6 +5,7 @@
 //! parts by shape alone and merged in order.
 
 pub(super) mod batch_norm;
+pub(super) mod conv;
 mod cut;
 pub(super) mod group_norm;
 mod moments;

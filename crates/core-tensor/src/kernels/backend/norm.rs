@@ -1,9 +1,4 @@
-//! The operations that backends implement themselves, as an extension of
-//! burn's backends.
-//!
-//! Only backends with a kernel of their own are listed; the functions on
-//! tensors choose between these operations and their composites by the device
-//! of the input, because calling an operation on another backend panics.
+//! Training steps of normalisations.
 
 use burn::backend::Autodiff;
 use burn::backend::AutodiffBackend;
@@ -93,7 +88,7 @@ impl NormBackend for burn::backend::Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        super::flex::batch_norm::forward(x, gamma, beta, epsilon, relu).into()
+        crate::kernels::flex::batch_norm::forward(x, gamma, beta, epsilon, relu).into()
     }
 
     fn batch_norm_step_backward(
@@ -108,7 +103,7 @@ impl NormBackend for burn::backend::Flex {
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let statistics = [mean, rest, variance];
-        super::flex::batch_norm::backward(x, [gamma, beta], statistics, epsilon, relu, gradient)
+        crate::kernels::flex::batch_norm::backward(x, [gamma, beta], statistics, epsilon, relu, gradient)
             .into()
     }
 
@@ -124,7 +119,7 @@ impl NormBackend for burn::backend::Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        super::flex::group_norm::forward(x, gamma, beta, centre, epsilon).into()
+        crate::kernels::flex::group_norm::forward(x, gamma, beta, centre, epsilon).into()
     }
 
     fn group_norm_step_backward(
@@ -138,7 +133,7 @@ impl NormBackend for burn::backend::Flex {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let statistics = [mean, rest, variance];
-        super::flex::group_norm::backward(x, gamma, statistics, centre, epsilon, gradient).into()
+        crate::kernels::flex::group_norm::backward(x, gamma, statistics, centre, epsilon, gradient).into()
     }
 }
 
