@@ -127,8 +127,8 @@ macro_rules! block {
 
         /// A convolution, the normalisation of its output, and an activation.
         ///
-        /// In two dimensions on burn's CPU backend all three have kernels: a
-        /// training step takes less than half of the time of burn's layers.
+        /// In two dimensions all three have kernels on burn's CPU backend:
+        /// docs/norm.md compares the times of a training step.
         ///
         /// For inference [`try_fold`](Self::try_fold) leaves the convolution
         /// alone.

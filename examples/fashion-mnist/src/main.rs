@@ -19,7 +19,7 @@ mod model;
 use std::error::Error;
 use std::path::PathBuf;
 
-use burn::tensor::Device;
+use burn::tensor::Tensor;
 use clap::{Parser, ValueEnum};
 use firecraft::augment::{FillMode, FlipMode, RandomFlipConfig, RandomTranslationConfig};
 use firecraft::data::{FashionMnist, ImageDataset, Normalizer, Part};
@@ -29,8 +29,8 @@ use firecraft::schedule::Schedulers;
 use firecraft::trainer::callbacks::{CsvLogger, ProgressBar};
 use firecraft::trainer::report::{Predictions, Report};
 use firecraft::trainer::{
-    BatchSource as _, CrossEntropy, Fitted, LoaderSource, LossConfig as _, OptimizerConfig, Recipe,
-    RunFolder, Targets,
+    CrossEntropy, Fitted, LoaderSource, LossConfig as _, OptimizerConfig, Recipe, RunFolder,
+    predict_views,
 };
 
 use model::Net;
@@ -48,7 +48,7 @@ struct Args {
     /// Folder of the four files of Fashion-MNIST, gzip or plain
     data: PathBuf,
     /// Epochs to train
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
     /// Seed of everything random
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
@@ -80,8 +80,8 @@ enum Technique {
 }
 
 /// Learning rate at the end of the warm-up.
-const PEAK_RATE: f64 = 4e-3;
-const BATCH: usize = 128;
+const PEAK_RATE: f64 = 2e-3;
+const BATCH: usize = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
@@ -179,8 +179,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
 
     let test = FashionMnist::load(&args.data, Part::Test)?;
-    let loader = source(&test, LoaderConfig::new(500))?;
-    let predictions = predict(&fitted, loader, &test, &device)?;
+    let mut loader = source(&test, LoaderConfig::new(500))?;
+    let predictions = predict(&fitted, &mut loader, &test, background(&normalizer))?;
     let title = format!("Fashion-MNIST, seed {}", args.seed);
     let mut report = Report::new(title, format!("without {:?}", args.without));
     report
@@ -194,36 +194,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Up to two pixels in each direction; what comes in is background: black, in
-/// normalised values.
+/// Up to two pixels in each direction.
 fn shift(normalizer: &Normalizer) -> RandomTranslationConfig {
     let pixels = 2.0 / 28.0;
     RandomTranslationConfig::new(pixels, pixels)
         .with_fill_mode(FillMode::Constant)
-        .with_fill_value(-normalizer.mean()[0] / normalizer.std()[0])
+        .with_fill_value(background(normalizer))
 }
 
-/// The answers on a data set: the mean of what the network says about an image
-/// and about its mirror image.
+/// Black, in normalised values.
+fn background(normalizer: &Normalizer) -> f32 {
+    -normalizer.mean()[0] / normalizer.std()[0]
+}
+
+/// The answers on a data set: the mean of what the network says about an image,
+/// its mirror image, and both a pixel aside.
 fn predict(
     fitted: &Fitted<Net>,
-    mut source: LoaderSource,
+    source: &mut LoaderSource,
     dataset: &ImageDataset,
-    device: &Device,
+    background: f32,
 ) -> Result<Predictions, Box<dyn Error>> {
-    use burn::module::Module as _;
-    use burn::tensor::Tensor;
-
-    let model = fitted.model.valid();
-    let device = device.clone().without_autodiff();
-    let mut logits = Vec::new();
-    source.start_epoch(0)?;
-    while let Some(batch) = source.next_batch(&device)? {
-        let mirrored = batch.inputs.clone().flip([3]);
-        logits.push(model.forward(batch.inputs) + model.forward(mirrored));
-        let Targets::Classes(_) = batch.targets else {
-            return Err("Fashion-MNIST has one class per image".into());
-        };
-    }
-    Ok(Predictions::new(Tensor::cat(logits, 0), &dataset.labels())?)
+    let aside = |x: Tensor<4>, [down, right]: [usize; 2]| {
+        let padded = x.pad((1, 1, 1, 1), background);
+        padded.narrow(2, down, 28).narrow(3, right, 28)
+    };
+    let probabilities = predict_views(
+        &fitted.model,
+        source,
+        &[
+            &|x| x,
+            &|x| x.flip([3]),
+            &|x| aside(x, [0, 1]),
+            &|x| aside(x, [1, 0]),
+            &|x| aside(x.flip([3]), [2, 1]),
+            &|x| aside(x.flip([3]), [1, 2]),
+        ],
+    )?;
+    Ok(Predictions::new(probabilities.log(), &dataset.labels())?)
 }

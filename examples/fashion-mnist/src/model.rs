@@ -1,22 +1,23 @@
 //! The network.
 
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
-use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use firecraft::augment::Augment;
-use firecraft::norm::{BatchNorm, BatchNormConfig};
+use firecraft::norm::{
+    BatchNormConfig, ConvNormAct2d, ConvNormAct2dConfig, DropBlock, DropBlockConfig, NormConfig,
+};
 use firecraft::trainer::Supervised;
 
 /// Augmentation, convolutions of 3 × 3 with batch normalisation and ReLU on
-/// three scales, and a linear layer: `[N, 1, 28, 28]` to `[N, 10]`.
+/// three scales, dropout, and a linear layer: `[N, 1, 28, 28]` to `[N, 10]`.
 #[derive(Module, Debug)]
 pub(crate) struct Net {
     augment: Option<Augment>,
     blocks: Vec<Block>,
     pool: MaxPool2d,
+    dropout: DropBlock,
     head: Linear,
 }
 
@@ -32,32 +33,31 @@ const BLOCKS: [(usize, bool); 5] = [
 
 #[derive(Module, Debug)]
 struct Block {
-    conv: Conv2d,
-    norm: Option<BatchNorm>,
+    layers: ConvNormAct2d,
     #[module(skip)]
     pooled: bool,
 }
 
 impl Net {
     pub(crate) fn new(augment: Option<Augment>, norm: bool, device: &Device) -> Self {
+        let norm = if norm {
+            NormConfig::Batch(BatchNormConfig::new(1))
+        } else {
+            NormConfig::None
+        };
         let mut from = 1;
         let blocks = BLOCKS.map(|(to, pooled)| {
-            let conv = Conv2dConfig::new([from, to], [3, 3])
-                .with_padding(PaddingConfig2d::Same)
-                // The shift of the normalisation makes a bias idle.
-                .with_bias(!norm)
+            let layers = ConvNormAct2dConfig::new([from, to], [3, 3])
+                .with_norm(norm.clone())
                 .init(device);
             from = to;
-            Block {
-                conv,
-                norm: norm.then(|| BatchNormConfig::new(to).init(device)),
-                pooled,
-            }
+            Block { layers, pooled }
         });
         Self {
             augment,
             blocks: blocks.into(),
             pool: MaxPool2dConfig::new([2, 2]).with_strides([2, 2]).init(),
+            dropout: DropBlockConfig::new(0.3).with_block_size(1).init(device),
             head: LinearConfig::new(from * 3 * 3, 10).init(device),
         }
     }
@@ -72,15 +72,11 @@ impl Supervised for Net {
             None => images,
         };
         for block in &self.blocks {
-            x = block.conv.forward(x);
-            if let Some(norm) = &block.norm {
-                x = norm.forward(x);
-            }
-            x = relu(x);
+            x = block.layers.forward(x);
             if block.pooled {
                 x = self.pool.forward(x);
             }
         }
-        self.head.forward(x.flatten(1, 3))
+        self.head.forward(self.dropout.forward(x).flatten(1, 3))
     }
 }

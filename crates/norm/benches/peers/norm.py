@@ -3,7 +3,7 @@
 
     python3 crates/norm/benches/peers/norm.py [--strict] [--all]
 
-Measures batch normalisation, with --all the other layers too. Makes a virtual
+Measures batch normalisation, with --all the other layers and convolutions too. Makes a virtual
 environment with torch under the target directory. Where torch can't be
 installed it says so and exits 0. With --strict it exits 1 if a bound is missed.
 
@@ -85,6 +85,11 @@ for shape in [(8192, 768), (16384, 256)]:
     step("layer", nn.LayerNorm(shape[1]), shape)
     step("rms", nn.RMSNorm(shape[1]), shape)
     step("batch", nn.BatchNorm1d(shape[1]), shape)
+for shape, outputs in [
+    ((64, 1, 28, 28), 32), ((64, 32, 14, 14), 64), ((64, 64, 14, 14), 64),
+    ((64, 128, 7, 7), 128), ((16, 64, 56, 56), 64),
+]:
+    step("conv", nn.Conv2d(shape[1], outputs, 3, padding=1, bias=False), shape)
 """
 
 
@@ -151,7 +156,9 @@ def main():
         return 0
     rust = [os.environ.get("SPEED_PROGRAM") or built()]
     torch = [python, "-c", TORCH, THREADS]
-    words = ["batch", "group", "instance", "layer", "rms"] if "--all" in sys.argv else ["batch"]
+    words = ["batch"]
+    if "--all" in sys.argv:
+        words += ["group", "instance", "layer", "rms", "conv"]
     best = {}
     for _ in range(ROUNDS):
         for side, command in [("firecraft", [*rust, *words]), ("torch", [*torch, *words])]:
@@ -179,13 +186,14 @@ def main():
         for length in shape.split("x"):
             elements *= int(length)
         rate = TENSORS_MOVED * 4 * elements / (sum(ours) - ones) / 1e6
+        # A convolution computes more than it moves.
+        moved = "" if layer == "conv" else f" {rate:6.1f} {rate / bandwidth:7.0%}"
         bound = layer == "batch" and shape.count("x") == 3
         verdict = "" if not bound or (to_torch <= OF_TORCH and to_burn <= OF_BURN) else "  missed"
         missed |= bool(verdict)
         columns = " ".join(f"{a:7.2f}+{b:7.2f}" for a, b in [ours, theirs, burns])
         print(
-            f"{name:34} {columns} {to_torch:7.2f} {to_burn:7.2f} {ones:6.2f} {rate:6.1f}"
-            f" {rate / bandwidth:7.0%}{verdict}"
+            f"{name:34} {columns} {to_torch:7.2f} {to_burn:7.2f} {ones:6.2f}{moved}{verdict}"
         )
     missed |= peaks(rust, torch)
     return 1 if missed and "--strict" in sys.argv else 0
