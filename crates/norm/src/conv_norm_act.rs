@@ -11,8 +11,8 @@ use firecraft_core_tensor::kernels::conv2d;
 
 use crate::norm_act::normalise_and_activate;
 use crate::{
-    BatchNormConfig, Fold, Identity, Kernels, Norm, NormConfig, NormError, NormSlot, error::or_panic,
-    norm_tree,
+    BatchNormConfig, Fold, Identity, Kernels, Norm, NormConfig, NormError, NormSlot,
+    error::or_panic, norm_tree,
 };
 
 /// One block with its configuration, for convolutions of one rank.

@@ -62,7 +62,8 @@ fn on_flex(
     use super::backend::ConvBackend;
     use burn::backend::Dispatch;
 
-    let y = <Dispatch as ConvBackend>::convolve(x.into_dispatch(), weight.into_dispatch(), geometry);
+    let y =
+        <Dispatch as ConvBackend>::convolve(x.into_dispatch(), weight.into_dispatch(), geometry);
     let y = Tensor::<4>::from_dispatch(y);
     match bias {
         Some(bias) => y + bias.reshape([1, geometry.outputs, 1, 1]),

@@ -11,6 +11,7 @@ use burn::backend::backend_extension;
 use burn::backend::tensor::FloatTensor;
 
 use crate::kernels::conv::Geometry;
+use crate::kernels::flex;
 
 /// A convolution and the two halves of its gradient; the geometry has all
 /// shapes.
@@ -45,7 +46,7 @@ impl ConvBackend for burn::backend::Flex {
         weight: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        crate::kernels::flex::conv::forward(x, weight, geometry)
+        flex::conv::forward(x, weight, geometry)
     }
 
     fn convolve_backward_input(
@@ -53,7 +54,7 @@ impl ConvBackend for burn::backend::Flex {
         gradient: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        crate::kernels::flex::conv::backward_input(weight, gradient, geometry)
+        flex::conv::backward_input(weight, gradient, geometry)
     }
 
     fn convolve_backward_weight(
@@ -61,7 +62,7 @@ impl ConvBackend for burn::backend::Flex {
         gradient: FloatTensor<Self>,
         geometry: Geometry,
     ) -> FloatTensor<Self> {
-        crate::kernels::flex::conv::backward_weight(x, gradient, geometry)
+        flex::conv::backward_weight(x, gradient, geometry)
     }
 }
 

@@ -11,6 +11,8 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::backend_extension;
 use burn::backend::tensor::FloatTensor;
 
+use crate::kernels::flex;
+
 /// Training steps of normalisations, differentiable as one node each.
 ///
 /// `mean + rest` is the mean in twice the precision of one number.
@@ -88,7 +90,7 @@ impl NormBackend for burn::backend::Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        crate::kernels::flex::batch_norm::forward(x, gamma, beta, epsilon, relu).into()
+        flex::batch_norm::forward(x, gamma, beta, epsilon, relu).into()
     }
 
     fn batch_norm_step_backward(
@@ -103,8 +105,7 @@ impl NormBackend for burn::backend::Flex {
         relu: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let statistics = [mean, rest, variance];
-        crate::kernels::flex::batch_norm::backward(x, [gamma, beta], statistics, epsilon, relu, gradient)
-            .into()
+        flex::batch_norm::backward(x, [gamma, beta], statistics, epsilon, relu, gradient).into()
     }
 
     fn group_norm_step(
@@ -119,7 +120,7 @@ impl NormBackend for burn::backend::Flex {
         FloatTensor<Self>,
         FloatTensor<Self>,
     ) {
-        crate::kernels::flex::group_norm::forward(x, gamma, beta, centre, epsilon).into()
+        flex::group_norm::forward(x, gamma, beta, centre, epsilon).into()
     }
 
     fn group_norm_step_backward(
@@ -133,7 +134,7 @@ impl NormBackend for burn::backend::Flex {
         epsilon: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let statistics = [mean, rest, variance];
-        crate::kernels::flex::group_norm::backward(x, gamma, statistics, centre, epsilon, gradient).into()
+        flex::group_norm::backward(x, gamma, statistics, centre, epsilon, gradient).into()
     }
 }
 

@@ -131,7 +131,9 @@ pub(crate) fn backward_weight(
         .for_each(|(chunk, sum)| {
             for part in rest.chunks_exact(len) {
                 let part = part[chunk * GRAIN..].iter();
-                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                sum.iter_mut()
+                    .zip(part)
+                    .for_each(|(sum, part)| *sum += part);
             }
         });
     sums.truncate(len);

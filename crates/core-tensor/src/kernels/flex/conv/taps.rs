@@ -167,7 +167,10 @@ impl Tap {
             self.clear_ends(length, row);
             if let Some((own, seen)) = self.overlap(g, moved) {
                 let own = row[own].iter();
-                plane[seen].iter_mut().zip(own).for_each(|(sum, own)| *sum += own);
+                plane[seen]
+                    .iter_mut()
+                    .zip(own)
+                    .for_each(|(sum, own)| *sum += own);
             }
             return;
         }
