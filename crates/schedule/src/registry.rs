@@ -3,8 +3,8 @@
 use crate::math::reached;
 use crate::{
     BoxScheduler, Combine, Combined, GreedyConfig, JitterConfig, Map, Mapped, PerGroup, Pure,
-    ReduceOnPlateauConfig, RepeatConfig, ScheduleConfig, ScheduleError, Scheduler, Sequence, Slot,
-    Slots, Unit, WarmupConfig,
+    ReduceOnPlateauConfig, RepeatConfig, Schedule, ScheduleConfig, ScheduleError, Scheduler,
+    Sequence, Slot, Slots, Unit, WarmupConfig,
 };
 use crate::{peers, schedules as s};
 use firecraft_key::Key;
@@ -82,11 +82,18 @@ pub(crate) fn closed_form<C: ScheduleConfig + 'static>(
 ) -> Result<(), SpecError> {
     registry.register(C::TYPE, C::SUMMARY, |spec, _| {
         let (unit, rest) = split::<Unit>(spec, "unit")?;
-        let schedule = rest.parse::<C>()?.build()?;
-        Ok(Box::new(Pure::new(schedule, unit.unwrap_or_default())))
+        pure(rest.parse::<C>()?.build(), unit)
     })?;
     registry.describe::<C>(C::TYPE)?;
     registry.describe::<WithUnit>(C::TYPE)
+}
+
+/// Compiled once per schedule; many configurations of peers share one.
+fn pure<S: Schedule + 'static>(
+    schedule: Result<S, ScheduleError>,
+    unit: Option<Unit>,
+) -> Result<BoxScheduler, SpecError> {
+    Ok(Box::new(Pure::new(schedule?, unit.unwrap_or_default())))
 }
 
 /// Registers a configuration that needs no other spec.

@@ -4,7 +4,7 @@ use crate::schema::{Described, Reading, describe, reading};
 use crate::{Spec, SpecError, Table, Value, nearest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 /// A kind of object that specs describe: schedulers, transforms, …
@@ -70,22 +70,30 @@ impl<K: Kind> Registry<K> {
     where
         F: Fn(&Spec, &Registry<K>) -> Result<Box<K::Object>, SpecError> + Send + Sync + 'static,
     {
-        let name = name.into();
-        if self.entries.contains_key(&name) {
-            return Err(SpecError::Duplicate {
+        self.add(name.into(), summary.into(), Box::new(constructor))
+    }
+
+    /// Compiled once, not once per constructor.
+    fn add(
+        &mut self,
+        name: String,
+        summary: String,
+        constructor: Constructor<K>,
+    ) -> Result<(), SpecError> {
+        match self.entries.entry(name) {
+            btree_map::Entry::Occupied(entry) => Err(SpecError::Duplicate {
                 kind: K::NAME,
-                name,
-            });
+                name: entry.key().clone(),
+            }),
+            btree_map::Entry::Vacant(entry) => {
+                entry.insert(Entry {
+                    summary,
+                    constructor,
+                    configs: Vec::new(),
+                });
+                Ok(())
+            }
         }
-        self.entries.insert(
-            name,
-            Entry {
-                summary: summary.into(),
-                constructor: Box::new(constructor),
-                configs: Vec::new(),
-            },
-        );
-        Ok(())
     }
 
     /// Says that the constructor of `name` reads its parameters as a `C`, for
