@@ -1,8 +1,8 @@
 //! The members of lists, tables and variants, one after the other.
 
-use super::{Asked, Source};
+use super::{Asked, Failure, Source};
+use crate::Value;
 use crate::schema::{self, Place};
-use crate::{SpecError, Value};
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess};
 use serde::de::{Error as _, Visitor};
@@ -34,14 +34,14 @@ impl<'de> Member<'de> {
         }
     }
 
-    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, SpecError> {
+    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
         let Self { source, at } = self;
         seed.deserialize(source).map_err(|error| at.blame(error))
     }
 }
 
 impl At<'_> {
-    fn blame(self, error: SpecError) -> SpecError {
+    fn blame(self, error: Failure) -> Failure {
         match self {
             Self::Index(index) => error.at(index),
             Self::Name(name) => error.under(name),
@@ -81,22 +81,23 @@ impl<'de> Elements<'de> {
     }
 
     /// Nothing may be left.
-    pub(super) fn end(self) -> Result<(), SpecError> {
+    pub(super) fn end(self) -> Result<(), Failure> {
         match (&self, self.left()) {
-            (Self::Values { values, .. }, left) if left > 0 => Err(SpecError::custom(
-                format_args!("{left} elements too many in a list of {}", values.len()),
-            )),
+            (Self::Values { values, .. }, left) if left > 0 => Err(Failure::custom(format_args!(
+                "{left} elements too many in a list of {}",
+                values.len()
+            ))),
             _ => Ok(()),
         }
     }
 }
 
 impl<'de> SeqAccess<'de> for Elements<'de> {
-    type Error = SpecError;
+    type Error = Failure;
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, SpecError> {
+    ) -> Result<Option<S::Value>, Failure> {
         match self.next() {
             Some(member) => member.read(seed).map(Some),
             None => Ok(None),
@@ -127,31 +128,31 @@ impl<'de> Entries<'de> {
         }
     }
 
-    fn value(&mut self) -> Result<Member<'de>, SpecError> {
+    fn value(&mut self) -> Result<Member<'de>, Failure> {
         let member = match self {
             Self::Values { current, .. } => current
                 .take()
                 .map(|(name, value)| Member::named(name, value)),
             Self::Places(places) => places.value(),
         };
-        member.ok_or_else(|| SpecError::custom("a value was asked for before its key"))
+        member.ok_or_else(|| Failure::custom("a value was asked for before its key"))
     }
 }
 
 impl<'de> MapAccess<'de> for Entries<'de> {
-    type Error = SpecError;
+    type Error = Failure;
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, SpecError> {
+    ) -> Result<Option<S::Value>, Failure> {
         match self.key() {
             Some(name) => seed
-                .deserialize(BorrowedStrDeserializer::<SpecError>::new(name))
+                .deserialize(BorrowedStrDeserializer::<Failure>::new(name))
                 .map(Some),
             None => Ok(None),
         }
     }
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, SpecError> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
         self.value()?.read(seed)
     }
     fn size_hint(&self) -> Option<usize> {
@@ -173,10 +174,10 @@ impl<'de> Variant<'de> {
         Self { name, content }
     }
 
-    fn content(self) -> Result<Member<'de>, SpecError> {
+    fn content(self) -> Result<Member<'de>, Failure> {
         let name = self.name;
         self.content.ok_or_else(|| {
-            SpecError::custom(format_args!(
+            Failure::custom(format_args!(
                 "the variant `{name}` needs its content: {{ {name} = … }}"
             ))
         })
@@ -184,31 +185,31 @@ impl<'de> Variant<'de> {
 }
 
 impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = SpecError;
+    type Error = Failure;
     type Variant = Self;
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), SpecError> {
-        let name = BorrowedStrDeserializer::<SpecError>::new(self.name);
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Failure> {
+        let name = BorrowedStrDeserializer::<Failure>::new(self.name);
         Ok((seed.deserialize(name)?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'de> {
-    type Error = SpecError;
-    fn unit_variant(self) -> Result<(), SpecError> {
+    type Error = Failure;
+    fn unit_variant(self) -> Result<(), Failure> {
         match self.content.map(|member| member.source) {
             None | Some(Source::Value(Value::Null)) => Ok(()),
-            Some(Source::Value(other)) => Err(SpecError::custom(format_args!(
+            Some(Source::Value(other)) => Err(Failure::custom(format_args!(
                 "the variant `{}` takes no content, got {}",
                 self.name,
                 other.describe()
             ))),
-            Some(source) => source.answer(Asked::Nothing).map(drop),
+            Some(source) => Ok(source.answer(Asked::Nothing).map(drop)?),
         }
     }
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, SpecError> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
         self.content()?.read(seed)
     }
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, SpecError> {
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Failure> {
         let Member { source, at } = self.content()?;
         source
             .deserialize_tuple(len, visitor)
@@ -218,7 +219,7 @@ impl<'de> VariantAccess<'de> for Variant<'de> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         let Member { source, at } = self.content()?;
         source
             .deserialize_struct("", fields, visitor)

@@ -9,13 +9,20 @@
 //! to read, which `value/de.rs` and `schema/place.rs` know.
 
 mod access;
+mod failure;
 
 pub(crate) use access::{Elements, Entries, Member, Variant};
+use failure::Failure;
 
 use crate::schema::Place;
 use crate::{SpecError, Table, Value};
-use serde::de::{Deserializer, Error as _, Expected, Unexpected, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, Expected, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
+
+/// A typed value from what there is to read.
+pub(crate) fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, SpecError> {
+    T::deserialize(source).map_err(SpecError::from)
+}
 
 /// What a type wants to read.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,10 +76,10 @@ impl<'de> Source<'de> {
         self,
         fields: &'static [&'static str],
         expected: &dyn Expected,
-    ) -> Result<Entries<'de>, SpecError> {
+    ) -> Result<Entries<'de>, Failure> {
         match self.answer(Asked::Struct(fields))? {
             Answer::Table(entries) => Ok(entries),
-            other => Err(SpecError::invalid_type(other.unexpected(), expected)),
+            other => Err(Failure::invalid_type(other.unexpected(), expected)),
         }
     }
 
@@ -80,14 +87,14 @@ impl<'de> Source<'de> {
         self,
         variants: &'static [&'static str],
         expected: &dyn Expected,
-    ) -> Result<Variant<'de>, SpecError> {
+    ) -> Result<Variant<'de>, Failure> {
         match self.answer(Asked::Enum(variants))? {
             Answer::Variant(variant) => Ok(variant),
-            other => Err(SpecError::invalid_type(other.unexpected(), expected)),
+            other => Err(Failure::invalid_type(other.unexpected(), expected)),
         }
     }
 
-    fn give<V: Visitor<'de>>(self, asked: Asked, visitor: V) -> Result<V::Value, SpecError> {
+    fn give<V: Visitor<'de>>(self, asked: Asked, visitor: V) -> Result<V::Value, Failure> {
         match self.answer(asked)? {
             Answer::Null => visitor.visit_unit(),
             Answer::Bool(v) => visitor.visit_bool(v),
@@ -110,7 +117,7 @@ impl<'de> Source<'de> {
         low: Option<i64>,
         high: Option<i64>,
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         self.give(Asked::Whole { low, high }, visitor)
     }
 }
@@ -132,84 +139,84 @@ impl Answer<'_> {
 }
 
 impl<'de> Deserializer<'de> for Source<'de> {
-    type Error = SpecError;
+    type Error = Failure;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Any, visitor)
     }
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Bool, visitor)
     }
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(i8::MIN.into()), Some(i8::MAX.into()), visitor)
     }
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(i16::MIN.into()), Some(i16::MAX.into()), visitor)
     }
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(i32::MIN.into()), Some(i32::MAX.into()), visitor)
     }
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(None, None, visitor)
     }
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(0), Some(u8::MAX.into()), visitor)
     }
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(0), Some(u16::MAX.into()), visitor)
     }
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(0), Some(u32::MAX.into()), visitor)
     }
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.whole(Some(0), None, visitor)
     }
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Number, visitor)
     }
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Number, visitor)
     }
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Text, visitor)
     }
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Text, visitor)
     }
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Text, visitor)
     }
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Nothing, visitor)
     }
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         self.give(Asked::Nothing, visitor)
     }
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         visitor.visit_newtype_struct(self)
     }
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.answer(Asked::Optional)? {
             Answer::Some(source) => visitor.visit_some(source),
             _ => visitor.visit_none(),
         }
     }
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::List, visitor)
     }
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         self.give(Asked::Tuple(len), visitor)
     }
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -217,10 +224,10 @@ impl<'de> Deserializer<'de> for Source<'de> {
         _: &'static str,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         self.give(Asked::Tuple(len), visitor)
     }
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         self.give(Asked::Map, visitor)
     }
     /// From a table only: fields have names.
@@ -229,7 +236,7 @@ impl<'de> Deserializer<'de> for Source<'de> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         let entries = self.entries(fields, &visitor)?;
         visitor.visit_map(entries)
     }
@@ -238,7 +245,7 @@ impl<'de> Deserializer<'de> for Source<'de> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, SpecError> {
+    ) -> Result<V::Value, Failure> {
         let variant = self.variant(variants, &visitor)?;
         visitor.visit_enum(variant)
     }

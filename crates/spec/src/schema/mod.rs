@@ -11,7 +11,7 @@ mod study;
 
 pub(crate) use place::{Elements, Entries, Place, Watch};
 
-use crate::read::Source;
+use crate::read::{Source, read};
 use crate::{SpecError, Table, Value, to_value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -61,8 +61,8 @@ pub(crate) type Reading = fn(&RefCell<Watch>) -> Result<Value, SpecError>;
 pub(crate) fn reading<T: DeserializeOwned + Serialize>(
     watch: &RefCell<Watch>,
 ) -> Result<Value, SpecError> {
-    let read = T::deserialize(Source::Place(Place::root(watch)))?;
-    Ok(to_value(&read).unwrap_or_default())
+    let config: T = read(Source::Place(Place::root(watch)))?;
+    Ok(to_value(&config).unwrap_or_default())
 }
 
 pub(crate) fn describe(reading: Reading) -> Described {

@@ -3,7 +3,7 @@
 use super::ser::FLOAT_KEY;
 use super::{MAX_DEPTH, Table, Value};
 use crate::SpecError;
-use crate::read::{Answer, Asked, Elements, Entries, Member, Source, Variant};
+use crate::read::{Answer, Asked, Elements, Entries, Member, Source, Variant, read};
 use serde::de::{
     self, DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
 };
@@ -152,11 +152,11 @@ fn non_finite(text: &str) -> Option<f64> {
 /// );
 /// ```
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SpecError> {
-    T::deserialize(Source::Value(value))
+    read(Source::Value(value))
 }
 
 pub(crate) fn from_table<T: DeserializeOwned>(table: &Table) -> Result<T, SpecError> {
-    T::deserialize(Source::Table(table))
+    read(Source::Table(table))
 }
 
 impl Value {
