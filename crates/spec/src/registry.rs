@@ -2,8 +2,8 @@
 
 use crate::schema::{Described, Reading, describe, reading};
 use crate::{Spec, SpecError, Table, Value, nearest};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
@@ -105,13 +105,17 @@ impl<K: Kind> Registry<K> {
         &mut self,
         name: &str,
     ) -> Result<(), SpecError> {
-        self.read_as(name, reading::<C>)
+        if cfg!(feature = "schema") {
+            self.read_as(name, Some(reading::<C>))
+        } else {
+            self.read_as(name, None)
+        }
     }
 
-    fn read_as(&mut self, name: &str, reading: Reading) -> Result<(), SpecError> {
+    fn read_as(&mut self, name: &str, reading: Option<Reading>) -> Result<(), SpecError> {
         match self.entries.get_mut(name) {
             Some(entry) => {
-                entry.configs.push(reading);
+                entry.configs.extend(reading);
                 Ok(())
             }
             None => Err(self.unknown(name)),
@@ -120,7 +124,8 @@ impl<K: Kind> Registry<K> {
 
     /// The JSON Schema of the specs that name `name`: fields, types, defaults,
     /// and the ranges that the constructor names when it refuses what is far
-    /// outside. `None` if the name isn't registered or nobody described it.
+    /// outside. `None` if the name isn't registered, nobody described it, or the
+    /// feature `schema` is off.
     ///
     /// ```
     /// # use firecraft_spec::{Kind, Registry, SpecError};

@@ -3,9 +3,11 @@
 use super::{Asked, Failure, Source};
 use crate::Value;
 use crate::schema::{self, Place};
-use serde::de::value::BorrowedStrDeserializer;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess};
-use serde::de::{Error as _, Visitor};
+use serde_core::de::value::BorrowedStrDeserializer;
+use serde_core::de::{
+    DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess,
+};
+use serde_core::de::{Error as _, Visitor};
 
 /// Something to read, and where it stands.
 pub(crate) struct Member<'de> {

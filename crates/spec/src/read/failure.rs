@@ -1,7 +1,7 @@
 //! The error while reading, of one word.
 
 use crate::SpecError;
-use serde::de;
+use serde_core::de;
 use std::fmt;
 
 /// A [`SpecError`] that is cheap to hand on: every field of every configuration

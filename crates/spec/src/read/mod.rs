@@ -16,8 +16,8 @@ use failure::Failure;
 
 use crate::schema::Place;
 use crate::{SpecError, Table, Value};
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Expected, Unexpected, Visitor};
-use serde::forward_to_deserialize_any;
+use serde_core::de::{DeserializeOwned, Deserializer, Error as _, Expected, Unexpected, Visitor};
+use serde_core::forward_to_deserialize_any;
 
 /// A typed value from what there is to read.
 pub(crate) fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, SpecError> {

@@ -13,8 +13,8 @@ pub(crate) use place::{Elements, Entries, Place, Watch};
 
 use crate::read::{Source, read};
 use crate::{SpecError, Table, Value, to_value};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use study::Study;

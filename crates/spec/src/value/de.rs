@@ -4,10 +4,10 @@ use super::ser::FLOAT_KEY;
 use super::{MAX_DEPTH, Table, Value};
 use crate::SpecError;
 use crate::read::{Answer, Asked, Elements, Entries, Member, Source, Variant, read};
-use serde::de::{
+use serde_core::de::{
     self, DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
 };
-use serde::{Deserialize, Deserializer};
+use serde_core::{Deserialize, Deserializer};
 use std::fmt;
 
 impl<'de> Deserialize<'de> for Value {
