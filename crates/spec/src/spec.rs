@@ -149,6 +149,7 @@ impl<'de> Deserialize<'de> for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::{Deserialize, Serialize};
 
     fn nested() -> Spec {
         Spec::new("warmup")

@@ -5,7 +5,7 @@ use serde_core::de;
 use std::fmt;
 
 /// A [`SpecError`] that is cheap to hand on: every field of every configuration
-/// does so, and what serde writes for them is a quarter smaller.
+/// does so, and what serde writes for them is a tenth smaller.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<SpecError>);
 

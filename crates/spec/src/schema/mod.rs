@@ -120,7 +120,7 @@ fn tidy(value: &Value) -> Value {
 mod tests {
     use super::*;
     use crate::Spec;
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
     use std::collections::BTreeMap;
 
     #[derive(Serialize, Deserialize)]
