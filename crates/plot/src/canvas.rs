@@ -33,6 +33,10 @@ pub(crate) struct Paint<'a> {
     pub(crate) colour: &'a str,
 }
 
+pub(crate) const BACKGROUND: Paint<'_> = Paint {
+    class: "fc-bg",
+    colour: palette::BACKGROUND,
+};
 pub(crate) const INK: Paint<'_> = Paint {
     class: "fc-ink",
     colour: palette::INK,

@@ -2,7 +2,7 @@
 
 use crate::axis::{Axis, AxisOptions, Scale};
 use crate::canvas::{
-    AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width, wrap_text,
+    AXIS, Anchor, BACKGROUND, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width, wrap_text,
 };
 use crate::palette::{PHASES, fill_class, stroke_class};
 use crate::series::{Series, reduce, runs, staircase};
@@ -158,32 +158,15 @@ impl LineChart {
         }
         let below = if self.x_label.is_empty() { 28.0 } else { 46.0 };
         let bottom = height - self.draw_note(&mut canvas) - below;
-        let y = Axis::fit(
-            self.y_values(),
-            self.y,
-            ((bottom - top) / 48.0).clamp(2.0, 10.0) as usize,
-        );
-        let tick_width = y
-            .ticks
-            .iter()
-            .map(|t| text_width(&t.1, FONT))
-            .fold(20.0, f64::max);
-        let left = 14.0 + tick_width + 8.0 + if self.y_label.is_empty() { 0.0 } else { 18.0 };
-        let right = width - 22.0;
-        let whole = self.x_values().all(|x| !x.is_finite() || x.fract() == 0.0);
-        let x = Axis::fit(
-            self.x_values(),
-            AxisOptions { whole, ..self.x },
-            ((right - left) / 80.0).clamp(2.0, 10.0) as usize,
-        );
-        let frame = Frame {
-            left,
-            right,
-            top,
-            bottom,
-            x,
-            y,
-        };
+        let mut frame = self.frame(top, bottom);
+        let room = MARKER_ROW * rows_of(&self.marker_names(&frame)) as f64;
+        // The names of markers stand above the plot, if it keeps half of it all.
+        let above = room <= (bottom - top) / 2.0;
+        if above && room > 0.0 {
+            frame = self.frame(top + room, bottom);
+        }
+        let Frame { left, right, .. } = frame;
+        let top = frame.top;
 
         self.draw_phases(&mut canvas, &frame);
         self.draw_axes(&mut canvas, &frame);
@@ -200,12 +183,41 @@ impl LineChart {
             draw_curve(&mut canvas, &frame, series, i);
         }
         canvas.close_clip();
-        self.draw_markers(&mut canvas, &frame);
+        self.draw_markers(&mut canvas, &frame, above);
         if !self.has_points(&frame) {
             let centre = ((left + right) / 2.0, (top + bottom) / 2.0);
             canvas.text(centre, "no data", Anchor::Middle, DIM);
         }
         canvas.finish()
+    }
+
+    fn frame(&self, top: f64, bottom: f64) -> Frame {
+        let y = Axis::fit(
+            self.y_values(),
+            self.y,
+            ((bottom - top) / 48.0).clamp(2.0, 10.0) as usize,
+        );
+        let tick_width = y
+            .ticks
+            .iter()
+            .map(|t| text_width(&t.1, FONT))
+            .fold(20.0, f64::max);
+        let left = 14.0 + tick_width + 8.0 + if self.y_label.is_empty() { 0.0 } else { 18.0 };
+        let right = self.size.0 - 22.0;
+        let whole = self.x_values().all(|x| !x.is_finite() || x.fract() == 0.0);
+        let x = Axis::fit(
+            self.x_values(),
+            AxisOptions { whole, ..self.x },
+            ((right - left) / 80.0).clamp(2.0, 10.0) as usize,
+        );
+        Frame {
+            left,
+            right,
+            top,
+            bottom,
+            x,
+            y,
+        }
     }
 
     fn x_values(&self) -> impl Iterator<Item = f64> {
@@ -348,9 +360,10 @@ impl LineChart {
         canvas.vertical_text((20.0, middle.1), &self.y_label, INK);
     }
 
-    fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame) {
-        // Names that would cross go below each other.
-        let mut rows: Vec<Vec<(f64, f64)>> = Vec::new();
+    /// Where the names of markers stand; those that would cross go into rows
+    /// below each other.
+    fn marker_names(&self, frame: &Frame) -> Vec<MarkerName<'_>> {
+        let mut names: Vec<MarkerName<'_>> = Vec::new();
         let mut markers: Vec<&(String, f64)> = self.markers.iter().collect();
         markers.sort_by(|a, b| a.1.total_cmp(&b.1));
         for (name, value) in markers {
@@ -359,25 +372,70 @@ impl LineChart {
                 continue;
             };
             let x = frame.across(position);
-            canvas.line((x, frame.top), (x, frame.bottom), AXIS, 1.2, "3 3");
-            let (anchor, shift) = if position < 0.7 {
-                (Anchor::Start, 5.0)
-            } else {
-                (Anchor::End, -5.0)
+            let width = text_width(name, FONT) + 10.0;
+            let left = x + width > frame.right;
+            let start = if left { x - width } else { x };
+            let end = start + width;
+            let free = |row: &usize| {
+                let mut others = names.iter().filter(|other| other.row == *row);
+                others.all(|other| end < other.start || other.end < start)
             };
-            let width = text_width(name, FONT);
-            let start = if position < 0.7 { x } else { x - width - 10.0 };
-            let end = start + width + 10.0;
-            let free = |row: &Vec<(f64, f64)>| row.iter().all(|&(a, b)| end < a || b < start);
-            let row = rows.iter().position(free).unwrap_or(rows.len());
-            if row == rows.len() {
-                rows.push(Vec::new());
-            }
-            rows[row].push((start, end));
-            let y = frame.top + 12.0 + 15.0 * row as f64;
-            canvas.text((x + shift, y), name, anchor, DIM);
+            let row = (0..).find(free).unwrap_or_default();
+            names.push(MarkerName {
+                name,
+                x,
+                left,
+                start,
+                end,
+                row,
+            });
+        }
+        names
+    }
+
+    fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame, above: bool) {
+        let names = self.marker_names(frame);
+        let head = if self.phases.is_empty() { 0.0 } else { 18.0 };
+        let top = if above {
+            frame.top - head - MARKER_ROW * rows_of(&names) as f64
+        } else {
+            frame.top
+        };
+        for marker in &names {
+            let from = top + MARKER_ROW * marker.row as f64;
+            let line = ((marker.x, from), (marker.x, frame.bottom));
+            canvas.line(line.0, line.1, AXIS, 1.2, "3 3");
+        }
+        for marker in names {
+            let y = top + 11.0 + MARKER_ROW * marker.row as f64;
+            // The lines of other markers end at a name.
+            let (x, width) = (marker.start + 2.0, marker.end - marker.start - 4.0);
+            canvas.rect(x, y - 11.0, width, 14.0, BACKGROUND, 0.85);
+            let (x, anchor) = if marker.left {
+                (marker.x - 5.0, Anchor::End)
+            } else {
+                (marker.x + 5.0, Anchor::Start)
+            };
+            canvas.text((x, y), marker.name, anchor, DIM);
         }
     }
+}
+
+const MARKER_ROW: f64 = 15.0;
+
+struct MarkerName<'a> {
+    name: &'a str,
+    /// Of its line.
+    x: f64,
+    /// Whether it stands to the left of its line, for want of room.
+    left: bool,
+    start: f64,
+    end: f64,
+    row: usize,
+}
+
+fn rows_of(names: &[MarkerName<'_>]) -> usize {
+    names.iter().map(|name| name.row + 1).max().unwrap_or(0)
 }
 
 /// The plot area and its axes.
@@ -512,6 +570,24 @@ mod tests {
         };
         assert!(row("slide") > row("valley"));
         assert_eq!(row("minimum"), row("valley"));
+    }
+
+    #[test]
+    fn nothing_is_drawn_over_the_name_of_a_marker() {
+        let svg = LineChart::new("t")
+            .series("a", &[(0.0, 0.0), (50.0, 1.0), (100.0, 1.0)])
+            .marker("slide", 40.0)
+            .marker("valley", 42.0)
+            .marker("end", 100.0)
+            .to_svg();
+        let name = svg.find(">slide<").unwrap();
+        assert!(svg.rfind("stroke-dasharray").unwrap() < name);
+        // Each name lies on a patch; the first `fc-bg` is the page and the style.
+        let patches = svg[..name].matches("class=\"fc-bg\"").count();
+        assert_eq!(patches, 2);
+        // What has no room to the right of its line stands to its left.
+        let end = &svg[..svg.find(">end<").unwrap()];
+        assert!(end[end.rfind("<text").unwrap()..].contains("text-anchor=\"end\""));
     }
 
     #[test]

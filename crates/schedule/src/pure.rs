@@ -81,32 +81,35 @@ impl<S: Schedule> Scheduler for Pure<S> {
     }
 
     fn check(&self, horizon: &Horizon) -> Result<(), ScheduleError> {
-        self.unit.check(self.schedule.name(), horizon)?;
-        match self.schedule.warmup() {
-            Some((field, length)) => {
-                let name = self.schedule.name();
-                self.unit.check_warmup(name, field, length, horizon)
-            }
-            None => Ok(()),
-        }
+        check(self.unit, &self.schedule, horizon)
     }
 
     fn phases(&self, horizon: &Horizon) -> Vec<Phase> {
-        let in_updates = |phase: Phase| {
-            let start = self.unit.to_updates(phase.start, horizon)?;
-            let end = self.unit.to_updates(phase.end, horizon)?;
-            Some(Phase {
-                start,
-                end,
-                ..phase
-            })
-        };
-        self.schedule
-            .phases()
-            .into_iter()
-            .filter_map(in_updates)
-            .collect()
+        in_updates(self.unit, self.schedule.phases(), horizon)
     }
+}
+
+// What happens once per run is compiled once, not once per schedule.
+
+fn check(unit: Unit, schedule: &dyn Schedule, horizon: &Horizon) -> Result<(), ScheduleError> {
+    unit.check(schedule.name(), horizon)?;
+    match schedule.warmup() {
+        Some((field, length)) => unit.check_warmup(schedule.name(), field, length, horizon),
+        None => Ok(()),
+    }
+}
+
+fn in_updates(unit: Unit, phases: Vec<Phase>, horizon: &Horizon) -> Vec<Phase> {
+    let in_updates = |phase: Phase| {
+        let start = unit.to_updates(phase.start, horizon)?;
+        let end = unit.to_updates(phase.end, horizon)?;
+        Some(Phase {
+            start,
+            end,
+            ..phase
+        })
+    };
+    phases.into_iter().filter_map(in_updates).collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use crate::math::reached;
 use crate::{
     BoxScheduler, Combine, Combined, GreedyConfig, JitterConfig, Map, Mapped, PerGroup, Pure,
-    ReduceOnPlateauConfig, RepeatConfig, ScheduleConfig, ScheduleError, Scheduler, Sequence, Slot,
-    Slots, Unit, WarmupConfig,
+    ReduceOnPlateauConfig, RepeatConfig, Schedule, ScheduleConfig, ScheduleError, Scheduler,
+    Sequence, Slot, Slots, Unit, WarmupConfig,
 };
 use crate::{peers, schedules as s};
 use firecraft_key::Key;
@@ -80,13 +80,40 @@ pub fn register(registries: &mut Registries) -> Result<(), SpecError> {
 pub(crate) fn closed_form<C: ScheduleConfig + 'static>(
     registry: &mut Registry<Schedulers>,
 ) -> Result<(), SpecError> {
-    registry.register(C::TYPE, C::SUMMARY, |spec, _| {
-        let (unit, rest) = split::<Unit>(spec, "unit")?;
-        let schedule = rest.parse::<C>()?.build()?;
-        Ok(Box::new(Pure::new(schedule, unit.unwrap_or_default())))
+    register_as(registry, C::TYPE, C::SUMMARY, |spec, _| {
+        with_unit(spec, |rest, unit| pure(rest.parse::<C>()?.build(), unit))
     })?;
     registry.describe::<C>(C::TYPE)?;
     registry.describe::<WithUnit>(C::TYPE)
+}
+
+// Of the dozens of configurations, only what reads and builds one is compiled
+// for each of them; the functions around it are compiled once.
+
+type Build = fn(&Spec, &Registry<Schedulers>) -> Result<BoxScheduler, SpecError>;
+
+fn register_as(
+    registry: &mut Registry<Schedulers>,
+    name: &'static str,
+    summary: &'static str,
+    build: Build,
+) -> Result<(), SpecError> {
+    registry.register(name, summary, build)
+}
+
+fn with_unit(
+    spec: &Spec,
+    build: fn(&Spec, Unit) -> Result<BoxScheduler, SpecError>,
+) -> Result<BoxScheduler, SpecError> {
+    let (unit, rest) = split::<Unit>(spec, "unit")?;
+    build(&rest, unit.unwrap_or_default())
+}
+
+fn pure<S: Schedule + 'static>(
+    schedule: Result<S, ScheduleError>,
+    unit: Unit,
+) -> Result<BoxScheduler, SpecError> {
+    Ok(Box::new(Pure::new(schedule?, unit)))
 }
 
 /// Registers a configuration that needs no other spec.

@@ -170,7 +170,7 @@ impl SpecError {
     }
 }
 
-impl serde::de::Error for SpecError {
+impl serde_core::de::Error for SpecError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::invalid(message)
     }
@@ -193,7 +193,7 @@ impl serde::de::Error for SpecError {
     }
 }
 
-impl serde::ser::Error for SpecError {
+impl serde_core::ser::Error for SpecError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         Self::invalid(message)
     }

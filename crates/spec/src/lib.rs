@@ -63,6 +63,7 @@
 
 mod error;
 mod nearest;
+mod read;
 mod registries;
 mod registry;
 mod schema;

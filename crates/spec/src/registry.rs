@@ -2,9 +2,9 @@
 
 use crate::schema::{Described, Reading, describe, reading};
 use crate::{Spec, SpecError, Table, Value, nearest};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 /// A kind of object that specs describe: schedulers, transforms, …
@@ -70,22 +70,30 @@ impl<K: Kind> Registry<K> {
     where
         F: Fn(&Spec, &Registry<K>) -> Result<Box<K::Object>, SpecError> + Send + Sync + 'static,
     {
-        let name = name.into();
-        if self.entries.contains_key(&name) {
-            return Err(SpecError::Duplicate {
+        self.add(name.into(), summary.into(), Box::new(constructor))
+    }
+
+    /// Compiled once, not once per constructor.
+    fn add(
+        &mut self,
+        name: String,
+        summary: String,
+        constructor: Constructor<K>,
+    ) -> Result<(), SpecError> {
+        match self.entries.entry(name) {
+            btree_map::Entry::Occupied(entry) => Err(SpecError::Duplicate {
                 kind: K::NAME,
-                name,
-            });
+                name: entry.key().clone(),
+            }),
+            btree_map::Entry::Vacant(entry) => {
+                entry.insert(Entry {
+                    summary,
+                    constructor,
+                    configs: Vec::new(),
+                });
+                Ok(())
+            }
         }
-        self.entries.insert(
-            name,
-            Entry {
-                summary: summary.into(),
-                constructor: Box::new(constructor),
-                configs: Vec::new(),
-            },
-        );
-        Ok(())
     }
 
     /// Says that the constructor of `name` reads its parameters as a `C`, for
@@ -97,13 +105,17 @@ impl<K: Kind> Registry<K> {
         &mut self,
         name: &str,
     ) -> Result<(), SpecError> {
-        self.read_as(name, reading::<C>)
+        if cfg!(feature = "schema") {
+            self.read_as(name, Some(reading::<C>))
+        } else {
+            self.read_as(name, None)
+        }
     }
 
-    fn read_as(&mut self, name: &str, reading: Reading) -> Result<(), SpecError> {
+    fn read_as(&mut self, name: &str, reading: Option<Reading>) -> Result<(), SpecError> {
         match self.entries.get_mut(name) {
             Some(entry) => {
-                entry.configs.push(reading);
+                entry.configs.extend(reading);
                 Ok(())
             }
             None => Err(self.unknown(name)),
@@ -112,7 +124,8 @@ impl<K: Kind> Registry<K> {
 
     /// The JSON Schema of the specs that name `name`: fields, types, defaults,
     /// and the ranges that the constructor names when it refuses what is far
-    /// outside. `None` if the name isn't registered or nobody described it.
+    /// outside. `None` if the name isn't registered, nobody described it, or the
+    /// feature `schema` is off.
     ///
     /// ```
     /// # use firecraft_spec::{Kind, Registry, SpecError};

@@ -2,9 +2,9 @@
 
 use crate::SpecError;
 use crate::value::{Table, Value, from_table, to_value};
-use serde::de::{DeserializeOwned, Error as _};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_core::de::{DeserializeOwned, Error as _};
+use serde_core::ser::SerializeMap;
+use serde_core::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 /// The name of a registered type and its parameters.
@@ -149,6 +149,7 @@ impl<'de> Deserialize<'de> for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::{Deserialize, Serialize};
 
     fn nested() -> Spec {
         Spec::new("warmup")

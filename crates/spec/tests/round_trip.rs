@@ -73,6 +73,20 @@ fn integers_are_accepted_as_floats_but_not_the_other_way() {
 }
 
 #[test]
+fn fields_are_read_by_name_and_never_by_place() {
+    #[derive(Deserialize, Debug)]
+    struct Pair {
+        #[allow(dead_code)]
+        low: f64,
+    }
+    let list = Value::from(vec![1.0]);
+    assert_eq!(
+        from_value::<Pair>(&list).unwrap_err().to_string(),
+        "invalid type: sequence, expected struct Pair"
+    );
+}
+
+#[test]
 fn errors_name_the_path_of_the_field() {
     let mut table = to_value(&everything()).unwrap();
     if let Value::Table(table) = &mut table {

@@ -94,20 +94,38 @@ impl Preview {
 }
 
 impl LrFinder {
-    /// The curve of the test over a logarithmic axis, its suggestions marked.
+    /// The curve of the test over a logarithmic axis, its suggestions marked
+    /// with their learning rates. A curve that diverges without end is cut, so
+    /// that the part before can be read.
     #[must_use]
     pub fn chart(&self) -> LineChart {
-        let chart = LineChart::new("Learning-rate range test")
+        let mut chart = LineChart::new("Learning-rate range test")
             .x_label("learning rate")
             .y_label("smoothed loss")
             .x_scale(Scale::Log)
             .series("loss", self.curve());
+        if let Some((low, high)) = self.readable() {
+            chart = chart.y_limits(low, high);
+        }
         Suggestion::ALL
             .iter()
             .fold(chart, |chart, how| match self.suggest(*how) {
-                Some(found) => chart.marker(how.name(), found.lr),
+                Some(found) => chart.marker(format!("{} {:.1e}", how.name(), found.lr), found.lr),
                 None => chart,
             })
+    }
+
+    /// Limits around the curve up to its minimum, if what follows is far above.
+    fn readable(&self) -> Option<(f64, f64)> {
+        let losses = self.curve().iter().map(|point| point.1);
+        let losses: Vec<f64> = losses.filter(|loss| loss.is_finite()).collect();
+        let least = (0..losses.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]))?;
+        let low = losses[least];
+        let before = losses[..=least].iter().copied().fold(low, f64::max);
+        let highest = losses.iter().copied().fold(low, f64::max);
+        let height = before - low;
+        (height > 0.0 && highest - low > 5.0 * height)
+            .then_some((low - 0.1 * height, before + 2.0 * height))
     }
 }
 
@@ -170,5 +188,21 @@ mod tests {
         while !finder.observe(1.0 / (1.0 + 1e3 * finder.learning_rate())) {}
         let svg = finder.chart().to_svg();
         assert!(svg.contains("valley") && svg.contains("steep"));
+        let valley = finder.suggest(Suggestion::Valley).unwrap().lr;
+        assert!(svg.contains(&format!(">valley {valley:.1e}<")), "{svg}");
+    }
+
+    #[test]
+    fn a_curve_that_explodes_is_cut_where_its_descent_can_be_read() {
+        let config = LrFinderConfig::new().with_smoothing(0.0);
+        let mut finder = config.with_divergence(None).init().unwrap();
+        let loss = |lr: f64| 2.0 / (1.0 + 1e3 * lr) + (1e2 * lr).powi(4);
+        while !finder.observe(loss(finder.learning_rate())) {}
+        let (low, high) = finder.readable().unwrap();
+        assert!(low > -1.0 && (2.0..10.0).contains(&high), "{low} {high}");
+
+        let mut calm = LrFinderConfig::new().init().unwrap();
+        while !calm.observe(1.0 / (1.0 + 1e3 * calm.learning_rate())) {}
+        assert_eq!(calm.readable(), None);
     }
 }

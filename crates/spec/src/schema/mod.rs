@@ -1,21 +1,23 @@
 //! JSON Schemas of configurations, found by watching them being read.
 //!
 //! A configuration tells serde which fields it wants, and of which types. A
-//! deserialiser that writes this down and hands out small values learns the
-//! schema without a derive of its own, for any type that can be read. Enums are
+//! source that writes this down and hands out small values learns the schema
+//! without a derive of its own, for any type that can be read. Enums are
 //! read once per variant, and each field is left out once, to see whether it
 //! may be.
 
+mod place;
 mod study;
-mod tracer;
 
+pub(crate) use place::{Elements, Entries, Place, Watch};
+
+use crate::read::{Source, read};
 use crate::{SpecError, Table, Value, to_value};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde_core::Serialize;
+use serde_core::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use study::Study;
-use tracer::{Tracer, Watch};
 
 /// What is known of a configuration.
 pub(crate) struct Described {
@@ -59,8 +61,8 @@ pub(crate) type Reading = fn(&RefCell<Watch>) -> Result<Value, SpecError>;
 pub(crate) fn reading<T: DeserializeOwned + Serialize>(
     watch: &RefCell<Watch>,
 ) -> Result<Value, SpecError> {
-    let read = T::deserialize(Tracer::root(watch))?;
-    Ok(to_value(&read).unwrap_or_default())
+    let config: T = read(Source::Place(Place::root(watch)))?;
+    Ok(to_value(&config).unwrap_or_default())
 }
 
 pub(crate) fn describe(reading: Reading) -> Described {
@@ -118,7 +120,7 @@ fn tidy(value: &Value) -> Value {
 mod tests {
     use super::*;
     use crate::Spec;
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
     use std::collections::BTreeMap;
 
     #[derive(Serialize, Deserialize)]

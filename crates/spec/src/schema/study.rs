@@ -1,7 +1,8 @@
 //! Readings of one configuration after another, until its schema is known.
 
 use super::Reading;
-use super::tracer::{SAMPLES, Sample, Shape, Watch};
+use super::place::{SAMPLES, Sample, Watch, alternatives};
+use crate::read::Asked;
 use crate::{SpecError, Table, Value};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +11,7 @@ const MOST_READINGS: usize = 4000;
 
 pub(super) struct Study {
     reading: Reading,
-    shapes: BTreeMap<String, Shape>,
+    asked: BTreeMap<String, Asked>,
     /// Alternatives that can be read.
     good: BTreeMap<String, Vec<usize>>,
     empty: BTreeSet<String>,
@@ -21,7 +22,7 @@ impl Study {
     pub(super) fn of(reading: Reading) -> Self {
         let mut study = Self {
             reading,
-            shapes: BTreeMap::new(),
+            asked: BTreeMap::new(),
             good: BTreeMap::new(),
             empty: BTreeSet::new(),
         };
@@ -33,17 +34,17 @@ impl Study {
         let _ = self.look("", &[]);
         let mut tried: BTreeMap<String, usize> = BTreeMap::new();
         for _ in 0..MOST_READINGS {
-            let open = |(path, shape): &(&String, &Shape)| {
-                shape.alternatives() > tried.get(*path).copied().unwrap_or(0)
+            let open = |(path, asked): &(&String, &Asked)| {
+                alternatives(asked) > tried.get(*path).copied().unwrap_or(0)
             };
-            let Some((path, _)) = self.shapes.iter().find(open) else {
+            let Some((path, _)) = self.asked.iter().find(open) else {
                 return;
             };
             let path = path.clone();
             let pick = tried.entry(path.clone()).or_insert(0);
             let nth = *pick;
             *pick += 1;
-            let last = self.shapes.get(&path).map_or(0, Shape::alternatives);
+            let last = self.asked.get(&path).map_or(0, alternatives);
             if self.look(&path, &[(path.clone(), nth)]) {
                 self.good.entry(path).or_default().push(nth);
             } else if nth + 1 == last
@@ -64,8 +65,8 @@ impl Study {
         let watch = watch.into_inner();
         let elsewhere = |failed: &String| !failed.starts_with(path);
         let content = done || (!path.is_empty() && watch.failed.as_ref().is_some_and(elsewhere));
-        for (path, shape) in watch.shapes {
-            self.shapes.entry(path).or_insert(shape);
+        for (path, asked) in watch.asked {
+            self.asked.entry(path).or_insert(asked);
         }
         content
     }
@@ -102,8 +103,8 @@ impl Study {
     }
 
     pub(super) fn fields(&self, path: &str) -> &'static [&'static str] {
-        match self.shapes.get(path) {
-            Some(Shape::Struct(fields)) => fields,
+        match self.asked.get(path) {
+            Some(Asked::Struct(fields)) => fields,
             _ => &[],
         }
     }
@@ -122,13 +123,13 @@ impl Study {
     pub(super) fn schema(&self, path: &str) -> Value {
         let inner = |end: &str| self.schema(&format!("{path}{end}"));
         let of_type = |name: &str| Table::from_iter([("type", Value::from(name))]);
-        let mut table = match self.shapes.get(path) {
+        let mut table = match self.asked.get(path) {
             None => Table::new(),
-            Some(Shape::Bool) => of_type("boolean"),
-            Some(Shape::Number) => of_type("number"),
-            Some(Shape::Text) => of_type("string"),
-            Some(Shape::Nothing) => of_type("null"),
-            Some(Shape::Whole { low, high }) => {
+            Some(Asked::Bool) => of_type("boolean"),
+            Some(Asked::Number) => of_type("number"),
+            Some(Asked::Text) => of_type("string"),
+            Some(Asked::Nothing) => of_type("null"),
+            Some(Asked::Whole { low, high }) => {
                 let mut table = of_type("integer");
                 for (name, bound) in [("minimum", low), ("maximum", high)] {
                     if let Some(bound) = bound {
@@ -137,13 +138,13 @@ impl Study {
                 }
                 table
             }
-            Some(Shape::Optional) => any_of(vec![inner("?"), Value::Table(of_type("null"))]),
-            Some(Shape::List) => {
+            Some(Asked::Optional) => any_of(vec![inner("?"), Value::Table(of_type("null"))]),
+            Some(Asked::List) => {
                 let mut table = of_type("array");
                 table.insert("items", inner("[]"));
                 table
             }
-            Some(Shape::Tuple(n)) => {
+            Some(Asked::Tuple(n)) => {
                 let parts: Vec<Value> = (0..*n).map(|i| inner(&format!("[{i}]"))).collect();
                 let n = i64::try_from(*n).unwrap_or(i64::MAX);
                 let mut table = of_type("array");
@@ -159,12 +160,12 @@ impl Study {
                 table.insert("maxItems", n);
                 table
             }
-            Some(Shape::Map) => {
+            Some(Asked::Map) => {
                 let mut table = of_type("object");
                 table.insert("additionalProperties", inner("{}"));
                 table
             }
-            Some(Shape::Struct(fields)) => {
+            Some(Asked::Struct(fields)) => {
                 let mut table = of_type("object");
                 let properties = fields
                     .iter()
@@ -177,11 +178,11 @@ impl Study {
                 }
                 table
             }
-            Some(Shape::Enum(variants)) => {
+            Some(Asked::Enum(variants)) => {
                 let mut units = Vec::new();
                 let mut others = Vec::new();
                 for (i, name) in variants.iter().enumerate() {
-                    if self.shapes.get(&format!("{path}#{i}")) == Some(&Shape::Nothing) {
+                    if self.asked.get(&format!("{path}#{i}")) == Some(&Asked::Nothing) {
                         units.push(Value::from(*name));
                         continue;
                     }
@@ -198,9 +199,9 @@ impl Study {
                 }
                 any_of(others)
             }
-            Some(Shape::Any) => self.any(path),
+            Some(Asked::Any) => self.any(path),
         };
-        if matches!(self.shapes.get(path), Some(Shape::Struct(_))) && self.closed(path) {
+        if matches!(self.asked.get(path), Some(Asked::Struct(_))) && self.closed(path) {
             table.insert("additionalProperties", false);
         }
         Value::Table(table)

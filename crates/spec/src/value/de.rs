@@ -3,11 +3,11 @@
 use super::ser::FLOAT_KEY;
 use super::{MAX_DEPTH, Table, Value};
 use crate::SpecError;
-use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, EnumAccess, Error as _, IntoDeserializer, MapAccess,
-    SeqAccess, Unexpected, VariantAccess, Visitor,
+use crate::read::{Answer, Asked, Elements, Entries, Member, Source, Variant, read};
+use serde_core::de::{
+    self, DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
 };
-use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde_core::{Deserialize, Deserializer};
 use std::fmt;
 
 impl<'de> Deserialize<'de> for Value {
@@ -152,247 +152,57 @@ fn non_finite(text: &str) -> Option<f64> {
 /// );
 /// ```
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, SpecError> {
-    T::deserialize(ValueDeserializer(value))
+    read(Source::Value(value))
 }
 
 pub(crate) fn from_table<T: DeserializeOwned>(table: &Table) -> Result<T, SpecError> {
-    T::deserialize(TableDeserializer(table))
+    read(Source::Table(table))
 }
 
-#[derive(Clone, Copy)]
-struct ValueDeserializer<'de>(&'de Value);
-
-impl<'de> ValueDeserializer<'de> {
-    fn float<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        match self.0.as_str().and_then(non_finite) {
-            Some(number) => visitor.visit_f64(number),
-            None => self.deserialize_any(visitor),
-        }
-    }
-}
-
-impl<'de> Deserializer<'de> for ValueDeserializer<'de> {
-    type Error = SpecError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        match self.0 {
-            Value::Null => visitor.visit_unit(),
-            Value::Bool(v) => visitor.visit_bool(*v),
-            Value::Int(v) => visitor.visit_i64(*v),
-            Value::Float(v) => visitor.visit_f64(*v),
-            Value::String(v) => visitor.visit_borrowed_str(v),
-            Value::List(values) => {
-                let mut access = ListAccess { values, next: 0 };
-                let result = visitor.visit_seq(&mut access)?;
-                let left = access.values.len() - access.next;
-                if left > 0 {
-                    return Err(SpecError::custom(format_args!(
-                        "{left} elements too many in a list of {}",
-                        values.len()
-                    )));
-                }
-                Ok(result)
-            }
-            Value::Table(table) => TableDeserializer(table).deserialize_any(visitor),
-        }
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        self.float(visitor)
-    }
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        self.float(visitor)
-    }
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        match self.0 {
-            Value::Null => visitor.visit_none(),
-            _ => visitor.visit_some(self),
-        }
-    }
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, SpecError> {
-        visitor.visit_newtype_struct(self)
-    }
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, SpecError> {
-        match self.0 {
-            Value::String(name) => visitor.visit_enum(Variant { name, value: None }),
-            Value::Table(table) if table.len() == 1 => match table.entries().next() {
-                Some((name, value)) => visitor.visit_enum(Variant {
-                    name,
-                    value: Some(value),
-                }),
-                None => visitor.visit_unit(),
-            },
-            other => Err(SpecError::custom(format_args!(
+impl Value {
+    /// What a type that asks for `asked` finds here.
+    pub(crate) fn answer(&self, asked: &Asked) -> Result<Answer<'_>, SpecError> {
+        match (asked, self) {
+            (Asked::Enum(_), Self::String(name)) => Ok(Answer::Variant(Variant::new(name, None))),
+            (Asked::Enum(_), Self::Table(table)) if table.len() == 1 => table.answer(asked),
+            (Asked::Enum(_), other) => Err(SpecError::custom(format_args!(
                 "expected the name of a variant, or a table with that name as its only key, got {}",
                 other.describe()
             ))),
+            (_, Self::Null) => Ok(Answer::Null),
+            (Asked::Optional, some) => Ok(Answer::Some(Source::Value(some))),
+            (Asked::Number, Self::String(text)) => Ok(match non_finite(text) {
+                Some(number) => Answer::Float(number),
+                None => Answer::Text(text),
+            }),
+            (_, Self::Bool(v)) => Ok(Answer::Bool(*v)),
+            (_, Self::Int(v)) => Ok(Answer::Int(*v)),
+            (_, Self::Float(v)) => Ok(Answer::Float(*v)),
+            (_, Self::String(v)) => Ok(Answer::Text(v)),
+            (_, Self::List(values)) => Ok(Answer::List(Elements::Values { values, next: 0 })),
+            (_, Self::Table(table)) => Ok(table.entries_read()),
+        }
+    }
+}
+
+impl Table {
+    /// What a type that asks for `asked` finds in the parameters of a spec.
+    pub(crate) fn answer(&self, asked: &Asked) -> Result<Answer<'_>, SpecError> {
+        match (asked, self.entries().as_slice()) {
+            (Asked::Enum(_), [(name, value)]) => {
+                let content = Some(Member::named(name, value));
+                Ok(Answer::Variant(Variant::new(name, content)))
+            }
+            (Asked::Nothing, []) => Ok(Answer::Null),
+            (Asked::Optional, _) => Ok(Answer::Some(Source::Table(self))),
+            _ => Ok(self.entries_read()),
         }
     }
 
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
-    }
-}
-
-impl<'de> IntoDeserializer<'de, SpecError> for ValueDeserializer<'de> {
-    type Deserializer = Self;
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-struct TableDeserializer<'de>(&'de Table);
-
-impl<'de> Deserializer<'de> for TableDeserializer<'de> {
-    type Error = SpecError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        visitor.visit_map(TableAccess {
-            entries: self.0.entries(),
+    fn entries_read(&self) -> Answer<'_> {
+        Answer::Table(Entries::Values {
+            entries: self.entries(),
             current: None,
         })
-    }
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SpecError> {
-        if self.0.is_empty() {
-            visitor.visit_unit()
-        } else {
-            self.deserialize_any(visitor)
-        }
-    }
-    fn deserialize_unit_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, SpecError> {
-        self.deserialize_unit(visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        option newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
-struct ListAccess<'de> {
-    values: &'de [Value],
-    next: usize,
-}
-
-impl<'de> SeqAccess<'de> for ListAccess<'de> {
-    type Error = SpecError;
-    fn next_element_seed<T: DeserializeSeed<'de>>(
-        &mut self,
-        seed: T,
-    ) -> Result<Option<T::Value>, SpecError> {
-        let Some(value) = self.values.get(self.next) else {
-            return Ok(None);
-        };
-        let index = self.next;
-        self.next += 1;
-        seed.deserialize(ValueDeserializer(value))
-            .map(Some)
-            .map_err(|error| error.at(index))
-    }
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.values.len() - self.next)
-    }
-}
-
-struct TableAccess<'de> {
-    entries: std::slice::Iter<'de, (String, Value)>,
-    current: Option<&'de (String, Value)>,
-}
-
-impl<'de> MapAccess<'de> for TableAccess<'de> {
-    type Error = SpecError;
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, SpecError> {
-        self.current = self.entries.next();
-        let Some((name, _)) = self.current else {
-            return Ok(None);
-        };
-        let name: de::value::BorrowedStrDeserializer<'_, SpecError> =
-            de::value::BorrowedStrDeserializer::new(name);
-        seed.deserialize(name).map(Some)
-    }
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, SpecError> {
-        let Some((name, value)) = self.current else {
-            return Err(SpecError::custom("a value was asked for before its key"));
-        };
-        seed.deserialize(ValueDeserializer(value))
-            .map_err(|error| error.under(name))
-    }
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
-    }
-}
-
-struct Variant<'de> {
-    name: &'de str,
-    value: Option<&'de Value>,
-}
-
-impl<'de> EnumAccess<'de> for Variant<'de> {
-    type Error = SpecError;
-    type Variant = Self;
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), SpecError> {
-        let name: de::value::BorrowedStrDeserializer<'_, SpecError> =
-            de::value::BorrowedStrDeserializer::new(self.name);
-        Ok((seed.deserialize(name)?, self))
-    }
-}
-
-impl<'de> Variant<'de> {
-    fn content(&self) -> Result<ValueDeserializer<'de>, SpecError> {
-        self.value.map(ValueDeserializer).ok_or_else(|| {
-            SpecError::custom(format_args!(
-                "the variant `{}` needs its content: {{ {} = … }}",
-                self.name, self.name
-            ))
-        })
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'de> {
-    type Error = SpecError;
-    fn unit_variant(self) -> Result<(), SpecError> {
-        match self.value {
-            None | Some(Value::Null) => Ok(()),
-            Some(other) => Err(SpecError::custom(format_args!(
-                "the variant `{}` takes no content, got {}",
-                self.name,
-                other.describe()
-            ))),
-        }
-    }
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, SpecError> {
-        seed.deserialize(self.content()?)
-            .map_err(|error| error.under(self.name))
-    }
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, SpecError> {
-        self.content()?
-            .deserialize_any(visitor)
-            .map_err(|error| error.under(self.name))
-    }
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, SpecError> {
-        self.content()?
-            .deserialize_any(visitor)
-            .map_err(|error| error.under(self.name))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Table, Value};
 use crate::SpecError;
-use serde::ser::{self, Error as _, SerializeMap};
-use serde::{Serialize, Serializer};
+use serde_core::ser::{self, Error as _, SerializeMap};
+use serde_core::{Serialize, Serializer};
 
 /// The key of the table that stands for a number JSON can't write.
 pub(super) const FLOAT_KEY: &str = "$float";
