@@ -69,12 +69,16 @@ pub(crate) fn miri(arguments: &[String]) -> Result<bool> {
 
 /// Runs the plugins of `plugins/`, in Rust and in C, and the tests of faults
 /// under valgrind: reads and writes beside the mark, values that were never
-/// written, memory that is left behind. Says so and succeeds where there is no
-/// valgrind.
+/// written, memory that is left behind after so many calls of each class, 200 if
+/// none are given. Says so and succeeds where there is no valgrind.
 pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
-    if !arguments.is_empty() {
-        return Err("usage: cargo xtask valgrind".into());
-    }
+    let calls = match arguments {
+        [] => Some(200),
+        [calls] => calls.parse::<u64>().ok().filter(|&calls| calls > 0),
+        _ => None,
+    };
+    let calls =
+        calls.ok_or("usage: cargo xtask valgrind [CALLS], of which there is at least one")?;
     if !exists(Command::new("valgrind").arg("--version")) {
         return skipped("valgrind", "apt-get install valgrind");
     }
@@ -115,7 +119,7 @@ pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
         "'--leak-check=full', '--show-leak-kinds=definite,indirect', \
          '--errors-for-leak-kinds=definite,indirect'",
     ));
-    soak.args(["--", "200"]).args(libraries);
+    soak.args(["--", &calls.to_string()]).args(libraries);
     succeeds(&mut soak)
 }
 
@@ -131,4 +135,21 @@ fn skipped(name: &str, install: &str) -> Result<bool> {
         "SKIPPED: {name} is not installed, nothing was checked; `{install}`"
     )?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_are_no_number_of_calls_are_refused() {
+        for wrong in [&["0"][..], &["-1"], &["many"], &["1", "2"]] {
+            let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            let error = valgrind(Path::new("."), &wrong).unwrap_err();
+            assert!(
+                error.to_string().starts_with("usage:"),
+                "{wrong:?}: {error}"
+            );
+        }
+    }
 }

@@ -29,6 +29,7 @@ usage: cargo xtask TASK
   new-plugin    a new plugin from the template: NAME [FOLDER]
   miri          the plugin boundary under Miri, where it is installed
   valgrind      the plugins and their faults under valgrind, where it is installed
+                (CALLS of each class to look for leaks, 200 if not given)
   nightly       what takes long: a million random schedules, the storm of crashes
                 of the trainer
 ";
