@@ -1,7 +1,8 @@
-//! `cargo xtask miri` and `cargo xtask valgrind`: the plugin boundary under
-//! programs that see what a processor doesn't.
+//! `cargo xtask miri`, `valgrind` and `platforms`: the plugin boundary under
+//! programs that see what a processor doesn't, and for systems that aren't here.
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Write},
     path::Path,
@@ -121,6 +122,38 @@ pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
     ));
     soak.args(["--", &calls.to_string()]).args(libraries);
     succeeds(&mut soak)
+}
+
+/// Those whose plugin code differs from Linux'.
+const PLATFORMS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu"];
+
+/// Compiles the plugin boundary, the SDK and the `firecraft plugin` probes for
+/// macOS and Windows, as far as it can be done without their linkers. Says so and
+/// goes on where the standard library of such a target is not installed.
+pub(crate) fn platforms(arguments: &[String]) -> Result<bool> {
+    if !arguments.is_empty() {
+        return Err("usage: cargo xtask platforms".into());
+    }
+    for target in PLATFORMS {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut print = Command::new(rustc);
+        print.args(["--print", "target-libdir", "--target", target]);
+        let printed = print
+            .output()
+            .map_err(|e| format!("cannot run {print:?}: {e}"))?;
+        // rustc names the folder whether it is there or not.
+        if !Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir() {
+            skipped(target, &format!("rustup target add {target}"))?;
+            continue;
+        }
+        let mut check = cargo(&["check", "--locked", "--target", target]);
+        check.args(["-p", "firecraft-plugin", "-p", "firecraft-plugin-host"]);
+        check.args(["--lib", "--examples"]);
+        if !succeeds(&mut check)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a command is there and works.
