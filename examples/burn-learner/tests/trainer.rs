@@ -1,7 +1,7 @@
 //! The model of this example, written for burn-train, in firecraft's `Trainer`:
 //! nothing of it is changed, and a run of it can be stopped anywhere.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use burn::train::metric::AccuracyMetric;
 use burn_learner::DigitNet;
 use firecraft_data::{BatchTensors, Digits, LoaderConfig};
@@ -9,8 +9,8 @@ use firecraft_key::Key;
 use firecraft_trainer::callbacks::{Checkpoint, Lambda};
 use firecraft_trainer::checkpoint::CheckpointStore;
 use firecraft_trainer::{
-    BatchSource, BurnTask, Control, Event, Fitted, Labelled, LoaderSource, ModelState, Outcome,
-    Sgd, Targets, Trainer, TrainerError,
+    BatchSource, BurnTask, Context, Control, Event, Fitted, Labelled, LoaderSource, ModelState,
+    Outcome, Sgd, Targets, Trainer, TrainerError,
 };
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,10 +27,7 @@ const EPOCHS: u64 = 5;
 const UPDATES_PER_EPOCH: u64 = 20;
 
 /// What the model takes, of what the trainer's loader gives.
-fn for_burn(
-    batch: Labelled<burn::tensor::Tensor<4>>,
-    _: Key,
-) -> Result<BatchTensors, TrainerError> {
+fn for_burn(batch: Labelled<Tensor<4>>, _: Key) -> Result<BatchTensors, TrainerError> {
     match batch.targets {
         Targets::Classes(labels) => Ok(BatchTensors {
             images: batch.inputs,
@@ -44,11 +41,9 @@ fn for_burn(
     }
 }
 
-fn fit(
-    folder: &Path,
-    weights: u64,
-    change: impl FnOnce(Trainer<DigitNet>) -> Trainer<DigitNet>,
-) -> Fitted<DigitNet> {
+type Run = Trainer<DigitNet, BurnTask<DigitNet>>;
+
+fn fit(folder: &Path, weights: u64, change: impl FnOnce(Run) -> Run) -> Fitted<DigitNet> {
     let digits = Digits::split(Key::from_seed(0)).unwrap();
     let train = LoaderConfig::new(64).shuffled().with_seed(1);
     let train = LoaderSource::new(train.init(digits.train).unwrap()).unwrap();
@@ -101,12 +96,15 @@ fn a_model_of_burn_train_learns_in_our_trainer_and_resumes_with_the_same_bits() 
     // one update.
     for cut in [1, 30, 2 * UPDATES_PER_EPOCH, EPOCHS * UPDATES_PER_EPOCH - 1] {
         let folder = tempfile::tempdir().unwrap();
-        let stop = Lambda::new("stop", move |event: &Event<'_>, context| match event {
-            Event::UpdateEnd(_) if context.progress.update == cut => Control::Interrupt {
-                reason: "cut".into(),
+        let stop = Lambda::new(
+            "stop",
+            move |event: &Event<'_>, context: &Context<'_>| match event {
+                Event::UpdateEnd(_) if context.progress.update == cut => Control::Interrupt {
+                    reason: "cut".into(),
+                },
+                _ => Control::Continue,
             },
-            _ => Control::Continue,
-        });
+        );
         let first = fit(folder.path(), 1, |trainer| trainer.callback(stop));
         assert!(
             matches!(first.outcome, Outcome::Interrupted { .. }),
@@ -115,7 +113,7 @@ fn a_model_of_burn_train_learns_in_our_trainer_and_resumes_with_the_same_bits() 
         );
         assert_ne!(digest(&first), digest(&straight), "cut at {cut}");
         // Another process has other weights at first.
-        let rest = fit(folder.path(), 2, Trainer::resume);
+        let rest = fit(folder.path(), 2, Run::resume);
         assert_eq!(rest.progress.update, straight.progress.update);
         assert_eq!(rest.history, straight.history, "cut at {cut}");
         assert_eq!(digest(&rest), digest(&straight), "cut at {cut}");
