@@ -88,7 +88,6 @@ fn a_model_of_burn_train_learns_in_our_trainer_and_resumes_with_the_same_bits() 
         .map(|row| row.metrics.get("val_loss").unwrap())
         .collect();
     let last = straight.history.last().unwrap();
-    println!("val_loss {losses:?}, {:?}", last.metrics);
     assert!(losses[losses.len() - 1] < 0.5 * losses[0], "{losses:?}");
     assert!(last.metrics.get("val_accuracy").unwrap() > 85.0, "{last:?}");
 
