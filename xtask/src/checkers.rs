@@ -1,7 +1,8 @@
-//! `cargo xtask miri` and `cargo xtask valgrind`: the plugin boundary under
-//! programs that see what a processor doesn't.
+//! `cargo xtask miri`, `valgrind` and `platforms`: the plugin boundary under
+//! programs that see what a processor doesn't, and for systems that aren't here.
 
 use std::{
+    env,
     ffi::OsString,
     io::{self, Write},
     path::Path,
@@ -69,12 +70,16 @@ pub(crate) fn miri(arguments: &[String]) -> Result<bool> {
 
 /// Runs the plugins of `plugins/`, in Rust and in C, and the tests of faults
 /// under valgrind: reads and writes beside the mark, values that were never
-/// written, memory that is left behind. Says so and succeeds where there is no
-/// valgrind.
+/// written, memory that is left behind after so many calls of each class, 200 if
+/// none are given. Says so and succeeds where there is no valgrind.
 pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
-    if !arguments.is_empty() {
-        return Err("usage: cargo xtask valgrind".into());
-    }
+    let calls = match arguments {
+        [] => Some(200),
+        [calls] => calls.parse::<u64>().ok().filter(|&calls| calls > 0),
+        _ => None,
+    };
+    let calls =
+        calls.ok_or("usage: cargo xtask valgrind [CALLS], of which there is at least one")?;
     if !exists(Command::new("valgrind").arg("--version")) {
         return skipped("valgrind", "apt-get install valgrind");
     }
@@ -115,8 +120,40 @@ pub(crate) fn valgrind(root: &Path, arguments: &[String]) -> Result<bool> {
         "'--leak-check=full', '--show-leak-kinds=definite,indirect', \
          '--errors-for-leak-kinds=definite,indirect'",
     ));
-    soak.args(["--", "200"]).args(libraries);
+    soak.args(["--", &calls.to_string()]).args(libraries);
     succeeds(&mut soak)
+}
+
+/// Those whose plugin code differs from Linux'.
+const PLATFORMS: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-gnu"];
+
+/// Compiles the plugin boundary, the SDK and the `firecraft plugin` probes for
+/// macOS and Windows, as far as it can be done without their linkers. Says so and
+/// goes on where the standard library of such a target is not installed.
+pub(crate) fn platforms(arguments: &[String]) -> Result<bool> {
+    if !arguments.is_empty() {
+        return Err("usage: cargo xtask platforms".into());
+    }
+    for target in PLATFORMS {
+        let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut print = Command::new(rustc);
+        print.args(["--print", "target-libdir", "--target", target]);
+        let printed = print
+            .output()
+            .map_err(|e| format!("cannot run {print:?}: {e}"))?;
+        // rustc names the folder whether it is there or not.
+        if !Path::new(String::from_utf8_lossy(&printed.stdout).trim()).is_dir() {
+            skipped(target, &format!("rustup target add {target}"))?;
+            continue;
+        }
+        let mut check = cargo(&["check", "--locked", "--target", target]);
+        check.args(["-p", "firecraft-plugin", "-p", "firecraft-plugin-host"]);
+        check.args(["--lib", "--examples"]);
+        if !succeeds(&mut check)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether a command is there and works.
@@ -131,4 +168,21 @@ fn skipped(name: &str, install: &str) -> Result<bool> {
         "SKIPPED: {name} is not installed, nothing was checked; `{install}`"
     )?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_that_are_no_number_of_calls_are_refused() {
+        for wrong in [&["0"][..], &["-1"], &["many"], &["1", "2"]] {
+            let wrong: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+            let error = valgrind(Path::new("."), &wrong).unwrap_err();
+            assert!(
+                error.to_string().starts_with("usage:"),
+                "{wrong:?}: {error}"
+            );
+        }
+    }
 }

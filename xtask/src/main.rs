@@ -1,5 +1,5 @@
 //! Developer tasks: `cargo xtask ci | deps | conformance | header | plugins |
-//! new-plugin | miri | valgrind | nightly`.
+//! new-plugin | miri | valgrind | platforms | nightly`.
 //!
 //! What lives here: what a contributor runs by hand and CI runs by itself. What
 //! must not: anything a user of the library needs; the `firecraft` command is
@@ -29,6 +29,9 @@ usage: cargo xtask TASK
   new-plugin    a new plugin from the template: NAME [FOLDER]
   miri          the plugin boundary under Miri, where it is installed
   valgrind      the plugins and their faults under valgrind, where it is installed
+                (CALLS of each class to look for leaks, 200 if not given)
+  platforms     the plugin boundary compiled for macOS and Windows, where their
+                standard libraries are installed
   nightly       what takes long: a million random schedules, the storm of crashes
                 of the trainer
 ";
@@ -64,6 +67,7 @@ fn run(arguments: Vec<String>) -> Result<bool> {
         "new-plugin" => plugins::create(&root(), rest),
         "miri" => checkers::miri(rest),
         "valgrind" => checkers::valgrind(&root(), rest),
+        "platforms" => checkers::platforms(rest),
         "nightly" => {
             let test = |package: &str, name: &str| {
                 cargo(&["test", "--release", "-p", package, "--test", name])

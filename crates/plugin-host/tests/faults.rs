@@ -128,6 +128,63 @@ fn panics_in_plan_and_apply_are_errors_and_poison_the_instance() {
 }
 
 #[test]
+fn a_fault_in_mid_run_leaves_what_was_done_before_it_and_names_its_reason() {
+    const GOOD: u64 = 100;
+    for place in ["plan", "apply"] {
+        for kind in ["error", "panic"] {
+            let fault = spec("careless", &format!("{kind} in {place}")).with("after", GOOD as i64);
+            let broken = registries(false).build::<Transforms>(&fault).unwrap();
+            for call in 0..GOOD {
+                let mut good = sample(false);
+                run(&*broken, &mut good).unwrap_or_else(|error| panic!("{call}: {error}"));
+                assert_eq!(good, sample(false));
+            }
+            let error = failure(&*broken, false);
+            assert!(error.contains(&format!("no {place} today")), "{error}");
+            // It doesn't come back to life by itself, and another one does.
+            failure(&*broken, false);
+            let again = registries(false).build::<Transforms>(&fault).unwrap();
+            run(&*again, &mut sample(false)).unwrap();
+        }
+    }
+    alive();
+}
+
+#[test]
+fn a_fault_in_mid_run_stops_every_thread_with_an_error_and_no_image_half_done() {
+    const GOOD: u64 = 200;
+    for kind in ["error", "panic"] {
+        let fault = spec("careless", &format!("{kind} in apply")).with("after", GOOD as i64);
+        let broken: Arc<dyn Transform> = registries(false)
+            .build::<Transforms>(&fault)
+            .unwrap()
+            .into();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let broken = Arc::clone(&broken);
+                std::thread::spawn(move || {
+                    let mut done = 0;
+                    loop {
+                        let mut tried = sample(false);
+                        let result = run(&*broken, &mut tried);
+                        assert_eq!(tried, sample(false));
+                        match result {
+                            Ok(()) => done += 1,
+                            Err(error) => return (done, error),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let ended: Vec<(u64, String)> = threads.into_iter().map(|t| t.join().unwrap()).collect();
+        assert_eq!(ended.iter().map(|(done, _)| done).sum::<u64>(), GOOD);
+        let named = |(_, error): &(u64, String)| error.contains("no apply today");
+        assert!(ended.iter().any(named), "{ended:?}");
+    }
+    alive();
+}
+
+#[test]
 fn a_panic_in_destroy_stays_inside() {
     for fault in ["panic in destroy", "bomb in destroy"] {
         drop(transform("careless", fault));

@@ -5,6 +5,10 @@
 //! burn's schedulers are told neither a metric nor the epoch. Three lines bridge
 //! that: a [`MetricHandle`], a [`BurnLr`] per parameter group that listens to it,
 //! and a [`MetricStrategy`] around burn's checkpointing strategy that feeds it.
+//!
+//! With several workers burn's own multi-device strategy trains. All that a
+//! schedule has to be told then is how many updates an epoch has:
+//! [`updates_per_epoch`].
 
 mod model;
 mod report;
@@ -19,8 +23,8 @@ use burn::optim::momentum::MomentumConfig;
 use burn::tensor::Device;
 use burn::train::checkpoint::KeepLastNCheckpoints;
 use burn::train::metric::{AccuracyMetric, LearningRateMetric, LossMetric};
-use burn::train::{Learner, SupervisedTraining};
-use firecraft_data::{BurnLoader, Dataset as _, Digits, LoaderConfig};
+use burn::train::{ExecutionStrategy, Learner, MultiDeviceOptim, SupervisedTraining};
+use firecraft_data::{Batch, BurnLoader, DataError, Digits, Loader, LoaderConfig};
 use firecraft_schedule::{
     BurnLr, Horizon, MetricHandle, MetricStrategy, PerGroup, ReduceOnPlateauConfig, ScheduleError,
     SchedulerExt as _, Unit, Warmup, WarmupConfig,
@@ -45,6 +49,12 @@ pub struct Setup {
     pub metric: String,
     /// Seed of the weights and of the order of the samples.
     pub seed: u64,
+    /// Workers that share out each epoch, at least 1; one device each, the same
+    /// one here.
+    ///
+    /// burn adds their gradients and doesn't divide by their number: a learning
+    /// rate that was chosen for one worker has to be divided by it.
+    pub workers: usize,
 }
 
 impl Default for Setup {
@@ -59,6 +69,7 @@ impl Default for Setup {
                 .with_min_delta(1e-3),
             metric: "Loss".to_owned(),
             seed: 1,
+            workers: 1,
         }
     }
 }
@@ -79,6 +90,32 @@ impl Setup {
     }
 }
 
+/// Updates that burn makes in an epoch when it shares out `loader` among
+/// `workers` (0 counts as 1).
+///
+/// Each worker reads a part of the epoch, and one batch of every worker makes one
+/// update, so the part with the most batches counts. The parts are cut between
+/// samples and keep the batches of the whole: a batch that is cut counts in both.
+///
+/// # Errors
+/// If the loader has nothing to give.
+pub fn updates_per_epoch(loader: &Loader<Batch>, workers: usize) -> Result<u64, DataError> {
+    // As burn's `split_dataloader` cuts: the last one gets the rest.
+    let samples = loader.epoch_samples()?;
+    let workers = workers.max(1);
+    let share = samples / workers;
+    let mut most = 0;
+    for worker in 0..workers {
+        let end = if worker + 1 == workers {
+            samples
+        } else {
+            (worker + 1) * share
+        };
+        most = most.max(loader.slice(worker * share, end).batches()?);
+    }
+    Ok(most as u64)
+}
+
 /// Trains in `folder`, from the checkpoint of epoch `from` if there is one, and
 /// reports on each epoch.
 ///
@@ -94,12 +131,12 @@ pub fn train(
     device.seed(setup.seed);
     let digits = Digits::split(firecraft_key::Key::from_seed(0))?;
     let validation = LoaderConfig::new(180).init(digits.validation)?;
-    let updates_per_epoch = digits.train.len().div_ceil(setup.batch) as u64;
     let training = LoaderConfig::new(setup.batch)
         .shuffled()
         .with_seed(setup.seed)
         .init(digits.train)?;
-    let tensors = |batch: firecraft_data::Batch, device: &Device| batch.to_tensors(device);
+    let updates_per_epoch = updates_per_epoch(&training, setup.workers)?;
+    let tensors = |batch: Batch, device: &Device| batch.to_tensors(device);
     let training =
         BurnLoader::new(training, device.clone(), tensors).starting_at(from.unwrap_or(0) as u64);
     let validation = BurnLoader::new(validation, device.clone(), tensors).fixed();
@@ -131,6 +168,12 @@ pub fn train(
         ))
         .renderer(Box::new(Silent))
         .num_epochs(setup.epochs);
+    if setup.workers > 1 {
+        let devices = vec![device.clone(); setup.workers];
+        training = training.with_training_strategy(
+            ExecutionStrategy::multi(devices, MultiDeviceOptim::OptimMainDevice).into(),
+        );
+    }
     if let Some(epoch) = from {
         training = training.checkpoint(epoch);
     }

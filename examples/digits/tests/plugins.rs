@@ -286,3 +286,52 @@ fn a_plugin_that_fails_in_mid_run_leaves_the_checkpoints_whole() {
     );
     assert!(contents(&saved) == before, "the checkpoint was touched");
 }
+
+#[test]
+fn a_transform_that_fails_in_mid_run_leaves_history_and_checkpoint_to_go_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = plugins::rust("faults");
+    // The same images whatever the fault: it fails or copies. 1258 digits in three
+    // epochs are 3774; counted anew after resumption, 2600 are enough for the rest.
+    let made = |name: &str, after: u64| {
+        let folder = folder.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        let augment = format!(
+            "[{{ type = \"careless\", fault = \"error in apply\", after = {after} }}, \
+             {{ type = \"random_rotation\", factor = 0.03 }}]"
+        );
+        let schedule = "{ type = \"constant\", value = 0.002 }";
+        let recipe = recipe(&folder, &[&faults], &augment, schedule);
+        (recipe, folder.join("runs"))
+    };
+    let (whole, out) = made("whole", 1_000_000);
+    let output = run(&arguments(&whole, &out));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let straight = only_run(&out);
+    let rows = fs::read_to_string(straight.join("history.csv")).unwrap();
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+
+    let (broken, out) = made("broken", 2600);
+    let output = run(&arguments(&broken, &out));
+    assert!(!output.status.success());
+    let error = stderr(&output);
+    assert!(error.contains("no apply today"), "{error}");
+    let run_folder = only_run(&out);
+    // Two epochs were over, or one and a part of the second: batches are made
+    // ahead. Their rows are there, as the whole run has them.
+    let kept = fs::read_to_string(run_folder.join("history.csv")).unwrap();
+    assert!(kept.lines().count() >= 2, "{kept}");
+    assert!(rows.starts_with(&kept), "{kept}\n{rows}");
+    let saved = run_folder.join("checkpoints");
+    let last = fs::read_dir(&saved)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("update-"))
+        .max()
+        .unwrap();
+    assert!(last.as_str() >= "update-000000010", "{last}");
+
+    let output = run(&["--resume", text(&run_folder), "--threads", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(result(&run_folder), result(&straight), "from {last}");
+}

@@ -1,6 +1,10 @@
 //! What ordinary code does wrong, written with the SDK.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
+    time::Duration,
+};
 
 use firecraft_plugin::{
     Destination, Error, Key, PixelsMut, Scheduler, Source, Step, Transform,
@@ -15,6 +19,11 @@ use serde::{Deserialize, Serialize};
 #[schemars(extend("examples" = [{"fault": "none"}]))]
 pub(crate) struct Careless {
     fault: String,
+    /// How many calls of the place that the fault names go well before it.
+    #[serde(default)]
+    after: u64,
+    #[serde(skip)]
+    calls: AtomicU64,
 }
 
 impl Careless {
@@ -23,6 +32,10 @@ impl Careless {
     }
 
     fn maybe(&self, place: &str) -> Result<(), Error> {
+        let here = self.fault.ends_with(&format!(" in {place}"));
+        if here && self.calls.fetch_add(1, Ordering::Relaxed) < self.after {
+            return Ok(());
+        }
         if self.fault == format!("panic in {place}") {
             panic!("no {place} today");
         }
