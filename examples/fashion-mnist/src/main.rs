@@ -21,7 +21,9 @@ use std::path::PathBuf;
 
 use burn::tensor::Tensor;
 use clap::{Parser, ValueEnum};
-use firecraft::augment::{FillMode, FlipMode, RandomFlipConfig, RandomTranslationConfig};
+use firecraft::augment::{
+    FillMode, FlipMode, Interpolation, RandomFlipConfig, RandomTranslationConfig,
+};
 use firecraft::data::{FashionMnist, ImageDataset, Normalizer, Part};
 use firecraft::init::Normal;
 use firecraft::prelude::*;
@@ -194,10 +196,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Up to two pixels in each direction.
+/// Up to two pixels in each direction, whole ones: a part of a pixel would blur
+/// an image of 28.
 fn shift(normalizer: &Normalizer) -> RandomTranslationConfig {
     let pixels = 2.0 / 28.0;
     RandomTranslationConfig::new(pixels, pixels)
+        .with_interpolation(Interpolation::Nearest)
         .with_fill_mode(FillMode::Constant)
         .with_fill_value(background(normalizer))
 }

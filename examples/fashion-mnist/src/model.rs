@@ -24,7 +24,7 @@ pub(crate) struct Net {
 /// Output channels of each block, and whether a pooling follows it. Most of
 /// the arithmetic is on 14 × 14, where it is cheap.
 const BLOCKS: [(usize, bool); 5] = [
-    (16, true),
+    (32, true),
     (64, false),
     (64, true),
     (128, false),
