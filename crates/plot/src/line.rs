@@ -1,8 +1,10 @@
 //! Curves over updates, epochs or any other number.
 
+mod markers;
+
 use crate::axis::{Axis, AxisOptions, Scale};
 use crate::canvas::{
-    AXIS, Anchor, BACKGROUND, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width, wrap_text,
+    AXIS, Anchor, Canvas, DIM, FONT, GRID, INK, Paint, fit_text, text_width, wrap_text,
 };
 use crate::palette::{PHASES, fill_class, stroke_class};
 use crate::series::{Series, reduce, runs, staircase};
@@ -159,7 +161,7 @@ impl LineChart {
         let below = if self.x_label.is_empty() { 28.0 } else { 46.0 };
         let bottom = height - self.draw_note(&mut canvas) - below;
         let mut frame = self.frame(top, bottom);
-        let room = MARKER_ROW * rows_of(&self.marker_names(&frame)) as f64;
+        let room = self.marker_height(&frame);
         // The names of markers stand above the plot, if it keeps half of it all.
         let above = room <= (bottom - top) / 2.0;
         if above && room > 0.0 {
@@ -359,83 +361,6 @@ impl LineChart {
         );
         canvas.vertical_text((20.0, middle.1), &self.y_label, INK);
     }
-
-    /// Where the names of markers stand; those that would cross go into rows
-    /// below each other.
-    fn marker_names(&self, frame: &Frame) -> Vec<MarkerName<'_>> {
-        let mut names: Vec<MarkerName<'_>> = Vec::new();
-        let mut markers: Vec<&(String, f64)> = self.markers.iter().collect();
-        markers.sort_by(|a, b| a.1.total_cmp(&b.1));
-        for (name, value) in markers {
-            let Some(position) = frame.x.position(*value).filter(|p| (0.0..=1.0).contains(p))
-            else {
-                continue;
-            };
-            let x = frame.across(position);
-            let width = text_width(name, FONT) + 10.0;
-            let left = x + width > frame.right;
-            let start = if left { x - width } else { x };
-            let end = start + width;
-            let free = |row: &usize| {
-                let mut others = names.iter().filter(|other| other.row == *row);
-                others.all(|other| end < other.start || other.end < start)
-            };
-            let row = (0..).find(free).unwrap_or_default();
-            names.push(MarkerName {
-                name,
-                x,
-                left,
-                start,
-                end,
-                row,
-            });
-        }
-        names
-    }
-
-    fn draw_markers(&self, canvas: &mut Canvas, frame: &Frame, above: bool) {
-        let names = self.marker_names(frame);
-        let head = if self.phases.is_empty() { 0.0 } else { 18.0 };
-        let top = if above {
-            frame.top - head - MARKER_ROW * rows_of(&names) as f64
-        } else {
-            frame.top
-        };
-        for marker in &names {
-            let from = top + MARKER_ROW * marker.row as f64;
-            let line = ((marker.x, from), (marker.x, frame.bottom));
-            canvas.line(line.0, line.1, AXIS, 1.2, "3 3");
-        }
-        for marker in names {
-            let y = top + 11.0 + MARKER_ROW * marker.row as f64;
-            // The lines of other markers end at a name.
-            let (x, width) = (marker.start + 2.0, marker.end - marker.start - 4.0);
-            canvas.rect(x, y - 11.0, width, 14.0, BACKGROUND, 0.85);
-            let (x, anchor) = if marker.left {
-                (marker.x - 5.0, Anchor::End)
-            } else {
-                (marker.x + 5.0, Anchor::Start)
-            };
-            canvas.text((x, y), marker.name, anchor, DIM);
-        }
-    }
-}
-
-const MARKER_ROW: f64 = 15.0;
-
-struct MarkerName<'a> {
-    name: &'a str,
-    /// Of its line.
-    x: f64,
-    /// Whether it stands to the left of its line, for want of room.
-    left: bool,
-    start: f64,
-    end: f64,
-    row: usize,
-}
-
-fn rows_of(names: &[MarkerName<'_>]) -> usize {
-    names.iter().map(|name| name.row + 1).max().unwrap_or(0)
 }
 
 /// The plot area and its axes.
