@@ -99,6 +99,32 @@ fn groups_and_other_types_are_left_to_burn() {
 }
 
 #[test]
+fn images_and_frozen_weights_go_without_a_gradient() {
+    let [_, of_x, of_weight, _] = run(Kernels::Auto, [3, 2, 6, 6], [4, 2, 3, 3], &plain(1));
+    let (x, weight) = (random(0, [3, 2, 6, 6]), random(1, [4, 2, 3, 3]));
+    let gradients = |x: &Tensor<4>, weight: &Tensor<4>| {
+        let y = conv2d(x.clone(), weight.clone(), None, plain(1), Kernels::Auto);
+        (y.clone() * random(3, y.dims())).sum().backward()
+    };
+    let trained = weight.clone().require_grad();
+    let found = gradients(&x, &trained);
+    assert!(x.grad(&found).is_none());
+    assert_eq!(values(trained.grad(&found).unwrap()), of_weight);
+    let input = x.require_grad();
+    let found = gradients(&input, &weight);
+    assert!(weight.grad(&found).is_none());
+    assert_eq!(values(input.grad(&found).unwrap()), of_x);
+}
+
+#[test]
+#[should_panic]
+fn a_bias_of_another_length_is_burns_panic() {
+    let (x, weight) = (random(0, [1, 2, 4, 4]), random(1, [3, 2, 3, 3]));
+    let bias = random(2, [2]);
+    let _ = conv2d(x, weight, Some(bias), plain(0), Kernels::Auto);
+}
+
+#[test]
 #[should_panic(expected = "channels")]
 fn channels_that_do_not_fit_panic_with_burns_message() {
     let (x, weight) = (random(0, [1, 3, 4, 4]), random(1, [3, 2, 3, 3]));

@@ -45,6 +45,9 @@ pub fn conv2d(
     if kernels.uses_flex(&x)
         && kernels.uses_flex(&weight)
         && let Some(geometry) = Geometry::new(x.dims(), weight.dims(), &options)
+        && bias
+            .as_ref()
+            .is_none_or(|bias| bias.dims() == [geometry.outputs])
     {
         return on_flex(x, weight, bias, geometry);
     }
